@@ -27,9 +27,9 @@ from serving_api.routes import (
     invoices,
     operations,
     rejected_events,
-    sessions,
     writes,
 )
+from serving_api.routes.identity import api_keys, me, sessions
 from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
 from valueverse.errors import RefusalError
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 _MODULES = {
-    "": (sessions, operations),
-    "billing": (events, event_fates, audit, invoices, customers, writes, catalogs, rejected_events),
+    "": (sessions, me, operations),
+    "billing": (api_keys, events, event_fates, audit, invoices, customers, writes, catalogs, rejected_events),
 }
 """Modules of routes by group; those of none are in every process."""
 

@@ -58,11 +58,14 @@ class Repeatable:
             return Response(bytes(found["body"]), found["status"], headers, "application/json")
         return None
 
-    async def end(self, transaction: Transaction, tenant: str, status: int, body: bytes) -> Response:
-        """The answer, stored with the write where it has a key."""
+    async def end(
+        self, transaction: Transaction, tenant: str, status: int, body: bytes, once: bytes | None = None
+    ) -> Response:
+        """The answer, stored with the write where it has a key; ``once`` is what the first request is answered
+        instead, since it holds a secret that is stored nowhere."""
         if self.key_hash is not None:
             await transaction.call("keep_answer", tenant, self.key_hash, self.fingerprint, status, body)
-        return Response(body, status, media_type="application/json")
+        return Response(once or body, status, media_type="application/json")
 
 
 def repeatable(request: Request, body: bytes) -> Repeatable:

@@ -81,6 +81,7 @@ _COMMON = ("malformed-request", "method-not-allowed", "body-too-large", "interna
 _READ = ("invalid-token", "insufficient-scope", "not-found", "invalid-request", "rate-limited", "unavailable")
 _WRITE = ("invalid-token", "insufficient-scope", "conflict", "idempotency-in-flight", "unsupported-media-type",
           "invalid-request", "idempotency-mismatch", "rate-limited", "unavailable")  # fmt: skip
+_IDENTITY = tuple(name for name in _WRITE if name not in {"conflict", "unsupported-media-type"})
 _PROBLEMS_OF = {
     ("/v1/sessions", "post"): ("invalid-credentials", "invalid-request", "rate-limited", "unavailable"),
     ("/v1/sessions/refresh", "post"): (
@@ -89,6 +90,11 @@ _PROBLEMS_OF = {
         "rate-limited",
         "unavailable",
     ),
+    ("/v1/me", "get"): ("invalid-token", "invalid-request", "rate-limited", "unavailable"),
+    ("/v1/api-keys", "get"): _READ,
+    ("/v1/api-keys", "post"): _IDENTITY,
+    ("/v1/api-keys/{prefix}/rotate", "post"): (*_IDENTITY, "not-found"),
+    ("/v1/api-keys/{prefix}", "delete"): _READ,
     ("/v1/sessions", "delete"): ("invalid-token", "rate-limited", "unavailable"),
     ("/v1/events", "post"): (
         "invalid-token",

@@ -12,6 +12,9 @@ from tests.attacks.world import ANALYST, DRAFT, FAMILY, INVOICE, OTHER, OWN, sec
 if TYPE_CHECKING:
     Admin = psycopg.Connection[Any]
 
+OF_BIRCH = "00000000-0000-4000-8000-00000000000b"
+"""A family that tenant birch alone has."""
+_UNKNOWN_KEY = "[('unknown', None, None, None, None, None, None)]"
 _CALLS: dict[str, str | None] = {
     "ready()": "[(True,)]",
     "invoice('acme', 'INV-1')": "[('zz-acme-only', False)]",
@@ -45,6 +48,17 @@ _CALLS: dict[str, str | None] = {
     "refresh_session('acme', 'of a revoked key', 'new', '1 h', '0 s')": f"[('ended', UUID('{FAMILY}'), 'k2', [])]",
     "refresh_session('acme', 'only birch', 'new', '1 h', '0 s')": "[('unknown', None, None, None)]",
     f"close_session('acme', '{FAMILY}')": None,
+    "api_keys('acme', null, null, 100)": None,
+    f"create_api_key('acme', '{FAMILY}', 'made', 'h', '{{admin}}', 'n', null, 'k1', '')": None,
+    f"create_api_key('acme', '{OF_BIRCH}', 'made', 'h', '{{admin}}', 'n', null, 'k1', '')": "[]",
+    f"rotate_api_key('acme', '{FAMILY}', 'k1', 'made', 'h', '1 h', 'k1', '')": None,
+    f"rotate_api_key('acme', '{FAMILY}', 'only birch', 'made', 'h', '1 h', 'k1', '')": _UNKNOWN_KEY,
+    f"rotate_api_key('acme', '{OF_BIRCH}', 'k1', 'made', 'h', '1 h', 'k1', '')": _UNKNOWN_KEY.replace(
+        "unknown", "ended"
+    ),
+    f"revoke_api_key('acme', '{FAMILY}', 'k1', 'k1', '')": "[('revoked',)]",
+    f"revoke_api_key('acme', '{FAMILY}', 'only birch', 'k1', '')": "[('unknown',)]",
+    f"revoke_api_key('acme', '{OF_BIRCH}', 'k1', 'k1', '')": "[('ended',)]",
     "event_invoices('acme', '2024-01-15Z')": None,
     "event_corrections('acme', '2024-01-15Z')": "[]",
     "event_unchanged('acme', '2024-01-15Z')": None,
@@ -65,7 +79,10 @@ _STATE = """
 select token_hash, family, key_prefix, used_at is null,
        case when revoked_at is null then 'open' when revoked_at < now() - interval '1 minute' then 'shut before'
             else 'shut' end
-  from auth.refresh_token where tenant_id = %s order by 1
+  from auth.refresh_token where tenant_id = %s
+union all
+select 'key ' || prefix, null, name, expires_at is null, case when revoked_at is null then 'open' else 'shut' end
+  from auth.api_key where tenant_id = %s order by 1
 """
 _STAYS = (
     "('revoked before', UUID('{f}'), 'k1', True, 'shut before')",
@@ -86,13 +103,13 @@ def _answer(admin: Admin, call: str) -> tuple[str, str, str]:
         except psycopg.Error as error:
             given = type(error).__name__
         admin.execute("reset session authorization")
-        return given, str(rows(admin, _STATE, OWN)), str(rows(admin, _STATE, OTHER))
+        return given, str(rows(admin, _STATE, OWN, OWN)), str(rows(admin, _STATE, OTHER, OTHER))
 
 
 def functions_filter_by_themselves(admin: Admin) -> list[str]:
     """With policies, and without any: the same answers, none of another tenant's."""
     found_problems = []
-    before = str(rows(admin, _STATE, OTHER))
+    before = str(rows(admin, _STATE, OTHER, OTHER))
     known = {row[0] for row in rows(admin, "select proname from pg_proc where pronamespace = 'api'::regnamespace")}
     found_problems += [f"no call tries api.{name}" for name in known - {call.partition("(")[0] for call in _CALLS}]
     answers = {call: _answer(admin, call) for call in _CALLS}

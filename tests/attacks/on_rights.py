@@ -156,8 +156,10 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
             return privilege in {"SELECT", "INSERT"}
         if (schema, table) == ("inbox", "answer"):
             return privilege in {"SELECT", "INSERT", "DELETE"}
+        if (schema, table) == ("auth", "api_key"):
+            return privilege in {"SELECT", "INSERT", "UPDATE"}
         return privilege == "SELECT" and (
-            (schema == "billing" and table in _READ) or (schema, table) in {("auth", "api_key"), ("audit", "entry")}
+            (schema == "billing" and table in _READ) or (schema, table) == ("audit", "entry")
         )
     if role == BUILDER:
         if schema in {"billing", "value", "audit", "inbox"}:
@@ -185,9 +187,10 @@ def nobody_has_more_rights_on_tables(admin: Admin) -> list[str]:
         admin,
         "select r.rolname, a.attrelid::regclass, a.attname from pg_attribute a, pg_roles r"
         " where (r.rolname, a.attrelid) in (('valueverse_reader', 'auth.refresh_token'::regclass),"
-        " ('valueverse_builder', 'auth.api_key'::regclass)) and a.attnum > 0"
-        " and has_column_privilege(r.oid, a.attrelid, a.attnum, 'update')"
-        " and a.attname not in ('used_at', 'revoked_at')",
+        " ('valueverse_builder', 'auth.api_key'::regclass), ('valueverse_reader', 'auth.api_key'::regclass))"
+        " and a.attnum > 0 and has_column_privilege(r.oid, a.attrelid, a.attnum, 'update')"
+        " and a.attname not in ('used_at', 'revoked_at')"
+        " and not (r.rolname = 'valueverse_reader' and a.attname = 'expires_at')",
     )
     return found_problems + [f"{row} has more" for row in (*sequences, *updates)]
 
@@ -199,7 +202,7 @@ _MAY = re.compile(
     rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api"
     rf"|{READER} uses schema (api|billing|auth|audit|inbox)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
-    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|billing\.(invoice_history|event_\w+)|audit\.submit)"
+    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.is_open|billing\.(invoice_history|event_\w+)|audit\.submit)"
     rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
     rf"|{BUILDER} uses database \S+ (connect|temporary|create)"

@@ -38,7 +38,8 @@ select %(t)s, token, family::uuid, prefix, used, now() + interval '1 h', expires
                ('expired', %(f)s, 'k1', null, now() - interval '1 h', null),
                ('revoked before', %(f)s, 'k1', null, now() + interval '1 d', now() - interval '1 h'),
                ('of another family', %(d)s, 'k1', null, now() + interval '1 d', null),
-               ('only ' || %(t)s::text, %(f)s, 'k1', null, now() + interval '1 d', null))
+               ('only ' || %(t)s::text, case %(t)s when 'birch' then '00000000-0000-4000-8000-00000000000b' else %(f)s::text end, 'k1', null,
+                now() + interval '1 d', null))
        as made (token, family, prefix, used, expires, revoked);
 insert into audit.entry values (%(t)s, 1, json_build_object('object', 'INV-1', 'digest', %(s)s::text), sha256('chain')),
     (%(t)s, 2, json_build_object('object', 'only ' || %(t)s::text, 'digest', %(s)s::text), sha256('chain'));

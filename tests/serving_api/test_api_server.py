@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from serving_api.app import app
+from serving_api.idempotency import PARAMETER
 from serving_api.middleware import SECURITY_HEADERS
-from serving_api.writes import WRITES
 from tests.support.billing_rows import secret_of
 from tests.support.serving import bearer, canonical, invoice_document, seed_log
 from valueverse.platform.access.api_keys import issue_api_key
@@ -41,7 +41,12 @@ pytestmark = pytest.mark.integration
 RELATED = {"/v1/events", "/v1/audit/consistency"}
 """Routes of which one parameter limits another: events that were quarantined have no customer, trees grow."""
 OPERATIONS = [(path, method.upper()) for path, item in app.openapi()["paths"].items() for method in item]
-WRITING = {(write.path, write.method) for write in WRITES} | {("/v1/catalogs", "POST")}
+WRITING = {
+    (path, method.upper())
+    for path, item in app.openapi()["paths"].items()
+    for method, operation in item.items()
+    if PARAMETER in operation.get("parameters", [])
+}
 
 ANSWERED = {"/v1/events", "/v1/catalogs/check"}
 

@@ -45,7 +45,7 @@ WITHOUT = (
 """When and by which run a row was written: all that may differ."""
 
 
-RANDOM = {"api_key.created", "api_key.revoked", "session.opened", "events.received"}
+RANDOM = {"api_key.created", "api_key.rotated", "api_key.revoked", "session.opened", "events.received"}
 """Entries of the audit log about something whose name is random."""
 SENT = {
     "specversion": "1.0", "id": "sent", "source": "test", "type": "call", "subject": "c1",
@@ -135,7 +135,7 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
 async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]]:
     """Every answer of the API to a tenant, by address; and the functions of the schema ``api`` that were called."""
     with connect(settings, "builder") as connection:
-        key = issue_api_key(connection, tenant, [*DEFAULT_SCOPES, "audit:read", "billing:write"])
+        key = issue_api_key(connection, tenant, [*DEFAULT_SCOPES, "audit:read", "billing:write", "admin"])
         connection.commit()
     sign_log(settings, whole=True)
     called: set[str] = set()
@@ -200,6 +200,13 @@ async def _answers(running: Api, tenant: str) -> Any:
         assert written.status_code == 201, written.text
         shown = {name: value for name, value in written.json().items() if name != "batch"}
         yield f"written {written.headers.get('idempotent-replayed')}", f"{written.status_code} {json.dumps(shown)}"
+    keys = "/v1/api-keys"
+    asked = bearer(session["access_token"])
+    made = (await running.client.post(keys, json={"scopes": ["billing:read"]}, headers=asked)).json()
+    rotated = await running.client.post(f"{keys}/{made['prefix']}/rotate", json={}, headers=asked)
+    revoked = await running.client.delete(f"{keys}/{made['prefix']}", headers=asked)
+    listed = [row["scopes"] async for row in _pages(running, tenant, keys)]
+    yield "keys", f"{made['scopes']} {rotated.status_code} {revoked.status_code} {listed}"
     yield "nobody", (await running.get(tenant, "/v1/customers/nobody/usage")).text.split('"instance"', maxsplit=1)[0]
     ready = await running.client.get("/readyz")
     yield "ready", f"{ready.status_code} {ready.text}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import polars as pl
 from serving_api.app import create_app
 from serving_api.logs import make_log
 from serving_api.security.rate_limits import Limiter
+from serving_api.security.tokens import Identity
 from tests.support import billing_rows
 from tests.support.inbox import receive
 from tests.support.landing import event
@@ -145,6 +147,12 @@ class Api:
             self.tokens[tenant] = await self.sign_in(tenant)
         token = self.tokens[tenant]["access_token"]
         return await self.client.get(path, params=query or None, headers={**bearer(token), **(headers or {})})
+
+    def token(self, tenant: str, *scopes: str) -> str:
+        """An access token as a session with these scopes would have."""
+        identity = Identity(tenant, "aaaaaaaaaaaa", frozenset(scopes), uuid.uuid4())
+        token: str = self.app.state.service.tokens.issue(identity)
+        return token
 
     def logged(self) -> list[dict[str, Any]]:
         """The log's lines."""

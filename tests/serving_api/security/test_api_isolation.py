@@ -15,7 +15,7 @@ from serving_api.database import Database
 from serving_api.logs import make_log
 from serving_api.security.rls_preflight import rls_violations
 from tests.support.billing_rows import TENANTS, invoice_id, secret_of
-from tests.support.serving import Api, assert_problem, event_hash, seed, serving, waiting_event, without
+from tests.support.serving import Api, assert_problem, bearer, event_hash, seed, serving, waiting_event, without
 from tests.support.violations import BY_ANALYST, SETUP, VIOLATIONS, change
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import digest
@@ -48,6 +48,8 @@ def addresses(tenant: str) -> dict[str, str]:
         "/v1/audit/checkpoint": "/v1/audit/checkpoint",
         "/v1/audit/proof/{sequence}": "/v1/audit/proof/1",
         "/v1/audit/consistency": "/v1/audit/consistency?from=1",
+        "/v1/me": "/v1/me",
+        "/v1/api-keys": "/v1/api-keys",
         "/v1/events": "/v1/events",
         "/v1/events/{source}/{id}": f"/v1/events/{quote(waiting_event(tenant)['source'], safe='')}/e%2F1",
     }
@@ -63,12 +65,12 @@ async def test_the_matrix_covers_every_route_behind_a_token(api: Api) -> None:
 @pytest.mark.parametrize("owner", TENANTS)
 async def test_no_route_shows_one_tenant_to_another(api: Api, reader: str, owner: str) -> None:
     for path, address in addresses(owner).items():
-        answer = await api.get(reader, address)
+        answer = await api.get(reader, address, headers=bearer(api.token(reader, "admin")))
         for other in TENANTS:
             if other != reader:
                 assert secret_of(other) not in answer.text, (path, reader, owner)
         if address != addresses("nobody")[path] and reader != owner:
-            missing = await api.get(reader, addresses("nobody")[path])
+            missing = await api.get(reader, addresses("nobody")[path], headers=bearer(api.token(reader, "admin")))
             assert without(assert_problem(answer, 404, "not-found")) == without(
                 assert_problem(missing, 404, "not-found")
             )
@@ -139,6 +141,13 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "waiting_requests": ("", []),
         "keep_answer": ("sha256(uuid_send(gen_random_uuid())), %s, 201, %s", [b"f" * 32, b"of whoever asks"]),
         "close_session": ("%s", [invoice_id(owner, "family")]),
+        "api_keys": ("null, null, 100", []),
+        "create_api_key": ("%s, 'made', 'h', '{admin}', 'n', null, 'key', ''", [invoice_id(owner, "family")]),
+        "rotate_api_key": (
+            "%s, %s, 'made', 'h', '1 h', 'key', ''",
+            [invoice_id(owner, "family"), f"prefix of {owner}"],
+        ),
+        "revoke_api_key": ("%s, %s, 'key', ''", [invoice_id(owner, "family"), f"prefix of {owner}"]),
     }
 
 

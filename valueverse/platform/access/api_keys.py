@@ -49,9 +49,7 @@ def issue_api_key(
         raise RefusalError(
             "bad_scope", f"a key without scopes permits nothing; choose from {', '.join(SCOPES)}", "scopes"
         )
-    prefix = "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(12))
-    # 43 letters out of 62 are 256 bits: no dictionary reaches them, so a plain hash is as good as a slow one.
-    key = f"vv_{prefix}_{''.join(secrets.choice(_SECRET_LETTERS) for _ in range(43))}"
+    prefix, key = new_api_key()
     connection.execute(
         "insert into auth.api_key (tenant_id, prefix, key_hash, scopes, name) values (%s, %s, %s, %s, %s)",
         [tenant, prefix, digest(key), sorted(set(scopes)), name],
@@ -59,12 +57,20 @@ def issue_api_key(
     return key
 
 
+def new_api_key() -> tuple[str, str]:
+    """Prefix and whole text of a random key."""
+    prefix = "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(12))
+    # 43 letters out of 62 are 256 bits: no dictionary reaches them, so a plain hash is as good as a slow one.
+    return prefix, f"vv_{prefix}_{''.join(secrets.choice(_SECRET_LETTERS) for _ in range(43))}"
+
+
 def verify_api_key(connection: psycopg.Connection[Any], key: str) -> str | None:
-    """The tenant that ``key`` opens; None if it is malformed, unknown or revoked."""
+    """The tenant that ``key`` opens; None if it is malformed, unknown, revoked or expired."""
     prefix = prefix_of(key)
     tenant: str | None = value_of(
         connection,
-        "select tenant_id::text from auth.api_key where prefix = %s and key_hash = %s and revoked_at is null",
+        "select tenant_id::text from auth.api_key where prefix = %s and key_hash = %s and revoked_at is null "
+        "and (expires_at is null or expires_at > now())",
         [prefix, digest(key)],
     )
     return tenant

@@ -36,8 +36,8 @@ def tenants_with_keys(connection: psycopg.Connection[Any]) -> list[dict[str, Any
     return rows_of(
         connection,
         "select coalesce(t.tenant_id, k.tenant_id)::text as tenant, t.name, t.timezone, t.currency::text as currency, "
-        "k.prefix as key, case when k.revoked_at is not null then 'revoked' when k.prefix is not null then 'valid' end "
-        "as state, array_to_string(k.scopes, ', ') as scopes, k.name as purpose "
-        "from billing.tenant t full join auth.api_key k on k.tenant_id = t.tenant_id "
+        "k.prefix as key, case when k.revoked_at is not null then 'revoked' when k.expires_at <= now() then 'expired' "
+        "when k.prefix is not null then 'valid' end as state, array_to_string(k.scopes, ', ') as scopes, k.name "
+        "as purpose from billing.tenant t full join auth.api_key k on k.tenant_id = t.tenant_id "
         "order by 1, k.created_at, k.prefix",
     )

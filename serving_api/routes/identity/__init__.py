@@ -1,0 +1,1 @@
+"""Who asks: sessions, API keys."""
