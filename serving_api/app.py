@@ -103,7 +103,7 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
             Route("/v1/.well-known/jwks.json", sessions.jwks, methods=["GET"]),
             Route("/openapi.json", docs.document, methods=["GET"]),
             Route("/docs", docs.page, methods=["GET"]),
-            Route("/docs/style.css", docs.style, methods=["GET"]),
+            Route("/docs/{name}", docs.asset, methods=["GET"]),
         ],
     }
     served = {"", *settings.groups}

@@ -25,7 +25,7 @@ Sign in at `POST /v1/sessions`, then send `Authorization: Bearer <access_token>`
 units, times RFC 3339
 in UTC, every `to` is exclusive. Lists go on with `next_cursor` while `has_more` is true. Every error is a
 problem document
-(RFC 9457) with a stable `type`."""
+(RFC 9457) with a stable `type`: the schema `Problem` lists them, with what to do."""
 
 _VERSIONED = {
     "name": "Api-Version",
@@ -44,6 +44,13 @@ _CONDITION = {
 }
 _PROBLEM = {
     "type": "object",
+    "description": "\n".join(  # in Markdown, which readers of OpenAPI render
+        [
+            "| type | status | title | what to do |",
+            "|---|---|---|---|",
+            *(f"| `{PREFIX}{name}` | {kind.status} | {kind.title} | {kind.cure} |" for name, kind in KINDS.items()),
+        ]
+    ),
     "required": ["type", "title", "status", "detail", "instance"],
     "properties": {
         "type": {"type": "string", "enum": [PREFIX + name for name in KINDS]},

@@ -34,7 +34,7 @@ async def every_answer(api: Api) -> dict[str, httpx.Response]:
         "health": await client.get("/healthz"),
         "ready": await client.get("/readyz"),
         "docs": await client.get("/docs"),
-        "style": await client.get("/docs/style.css"),
+        "script": await client.get("/docs/page.js"),
         "openapi": await client.get("/openapi.json"),
         "list": await api.get("acme", "/v1/invoices"),
         "304": await api.get("acme", "/v1/invoices", headers={"If-None-Match": "*"}),

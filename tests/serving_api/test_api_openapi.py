@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from serving_api.problems import KINDS
+
 if TYPE_CHECKING:
     from tests.support.serving import Api
 
@@ -41,14 +43,25 @@ async def test_every_reference_leads_somewhere(api: Api) -> None:
 async def test_the_page_needs_nothing_from_elsewhere(api: Api) -> None:
     page = await api.client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
-    assert "script" not in page.headers["content-security-policy"]
-    assert not re.search(r"<script|style=|\son\w+=|https?://", page.text)
-    for link in re.findall(r"""(?:href|src)=["'](/[^"']+)""", page.text):
-        assert (await api.client.get(link)).status_code == 200, link
-    for anchor in re.findall(r'href="#([^"]+)"', page.text):
-        assert f'id="{anchor}"' in page.text
-    assert "/v1/customers/{key}/usage" in page.text
-    assert "urn:valueverse:problem:rate-limited" in page.text
+    policy = page.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert set(re.findall(r"https?:\S*|\*", policy)) == set()
+    assert not re.search(r"<script(?! src)|style=|\son\w+=|https?://", page.text)
+    links = re.findall(r"""(?:href|src)=["'](/[^"']+)""", page.text)
+    assert {"/docs/page.js", "/docs/swagger-ui-bundle.js", "/openapi.json"} <= set(links)
+    for link in links:
+        answer = await api.client.get(link)
+        assert answer.status_code == 200, link
+        again = await api.client.get(link, headers={"If-None-Match": answer.headers["etag"]})
+        assert again.status_code == 304, link
+    assert (await api.client.get("/docs/../app.py")).status_code == 404
+    assert (await api.client.get("/docs/index.html")).status_code == 404
+
+
+async def test_the_document_lists_every_problem_with_its_cure(api: Api) -> None:
+    described = (await api.client.get("/openapi.json")).json()["components"]["schemas"]["Problem"]["description"]
+    for name, kind in KINDS.items():
+        assert f"| `urn:valueverse:problem:{name}` | {kind.status} | {kind.title} | {kind.cure} |" in described
 
 
 async def test_the_document_is_the_same_each_time(api: Api) -> None:
