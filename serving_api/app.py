@@ -13,10 +13,11 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from serving_api import openapi
+from serving_api.dialects import ingest
+from serving_api.dialects.errors import answer_problem
 from serving_api.groups import elsewhere
 from serving_api.logs import make_log
 from serving_api.middleware import VERSION, Frame
-from serving_api.problems import answer_problem
 from serving_api.routes import (
     audit,
     catalogs,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "": (sessions, me, operations),
-    "billing": (api_keys, events, event_fates, audit, invoices, customers, writes, catalogs, rejected_events),
+    "billing": (api_keys, events, event_fates, audit, invoices, customers, writes, catalogs, rejected_events, ingest),
 }
 """Modules of routes by group; those of none are in every process."""
 

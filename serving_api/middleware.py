@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 
+from serving_api.dialects.errors import COMPAT, error_answer
 from serving_api.problems import Problem, problem_of
 from valueverse.errors import RefusalError
+from valueverse.landing.dialects import MOST_BYTES
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,7 +30,7 @@ MAX_BODIES = {
     ("POST", "/v1/catalogs"): 2**20,
     ("POST", "/v1/catalogs/check"): 2**20,
 }
-"""The same of routes that take more."""
+"""The same of routes that take more; the dialects of others have a bound of their own."""
 
 _REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
@@ -85,7 +87,7 @@ class Frame:
 
         with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
             try:
-                most = MAX_BODIES.get((scope["method"], scope["path"]), MAX_BODY)
+                most = _most(scope)
                 _check(given, most)
                 await self._app(scope, _limited(receive, most), sending)
             except Exception as error:
@@ -94,7 +96,7 @@ class Frame:
                     self._log.error("request failed", exc_info=error)
                 if status:
                     raise
-                await problem.answer(exchange.request_id)(scope, receive, sending)
+                await error_answer(problem, scope["path"], exchange.request_id)(scope, receive, sending)
             finally:
                 self._log.info("request", **_account(scope, exchange, status))
 
@@ -110,6 +112,12 @@ class Frame:
 
         with suppress(RefusalError):
             await self._app(scope, receive, sending)
+
+
+def _most(scope: Scope) -> int:
+    if scope["path"].startswith(COMPAT):
+        return MOST_BYTES
+    return MAX_BODIES.get((scope["method"], scope["path"]), MAX_BODY)
 
 
 def _account(scope: Scope, exchange: Exchange, status: int) -> dict[str, object]:

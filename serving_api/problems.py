@@ -9,12 +9,9 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from starlette.requests import Request
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:valueverse:problem:"
@@ -89,22 +86,23 @@ class Problem(HTTPException):
         self.name = name
         self.errors = errors
 
-    def answer(self, request_id: str) -> Response:
-        """The response that says it."""
+    def answer(self, request_id: str, status: int | None = None) -> Response:
+        """The response that says it; with another status where a client expects that."""
         kind = KINDS[self.name]
+        status = status or kind.status
         document: dict[str, Any] = {
             "type": PREFIX + self.name,
             "title": kind.title,
-            "status": kind.status,
+            "status": status,
             "detail": self.detail,
             "instance": f"urn:uuid:{request_id}",
         }
         if self.errors:
             document["errors"] = list(self.errors)
         headers = dict(self.headers or {})
-        if kind.status == 401:
+        if status == 401:
             headers.setdefault("WWW-Authenticate", 'Bearer realm="valueverse"')
-        return Response(orjson.dumps(document), kind.status, headers, MEDIA_TYPE)
+        return Response(orjson.dumps(document), status, headers, MEDIA_TYPE)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -121,16 +119,6 @@ def problem_of(error: Exception) -> Problem:
         name = _BY_STATUS.get(error.status_code, "malformed-request" if error.status_code < 500 else "internal-error")
         return Problem(name, KINDS[name].cure, headers=error.headers)
     return Problem("internal-error", "The request failed on our side.")
-
-
-async def answer_problem(request: Request, error: Exception) -> Response:
-    """Exception handler of the app."""
-    problem = problem_of(error)
-    if problem.status_code == 405:
-        # The framework names the methods of the first route alone; one address may have several.
-        routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
-        problem.headers = {"Allow": ", ".join(sorted(set().union(*(route.methods for route in routes))))}
-    return problem.answer(request.scope["exchange"].request_id)
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from serving_api.security.rate_limits import REQUESTS, Limiter
 from serving_api.security.tokens import Tokens
 from valueverse.platform.access.secrets import audit_key, secret
 from valueverse.platform.access.signing_keys import KeyRing
+from valueverse.services.subscriptions.subscription_owners import SubscriptionOwners
 
 if TYPE_CHECKING:
     import structlog
@@ -56,6 +57,11 @@ class Service:
     def writing(self) -> CapacityLimiter:
         """How many writes are judged at once: each holds a connection, and reads the tenant's billing events."""
         return CapacityLimiter(2)
+
+    @cached_property
+    def owners(self) -> SubscriptionOwners:
+        """Customers of subscriptions, for events that name the subscription alone."""
+        return SubscriptionOwners()
 
     @cached_property
     def ring(self) -> KeyRing:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,12 +16,12 @@ from starlette.responses import Response
 from serving_api.event_schemas import EventReceipt
 from serving_api.examples import events_body
 from serving_api.problems import Problem
+from serving_api.receiving import refused_bodies, store_events
 from serving_api.responses import refuse_parameters
-from serving_api.security.authentication import identify_sender, insufficient_scope
+from serving_api.security.authentication import identify_sender
 from serving_api.service import service_of
 from valueverse.audit import Checkpoint, sign_checkpoint
 from valueverse.dates import utc_text
-from valueverse.errors import RefusalError
 from valueverse.landing import binary_event, expand
 from valueverse.services.ingestion.receive_events import judge_body, judge_texts
 
@@ -42,11 +41,6 @@ _FORMS: dict[str, Form] = {
     "application/x-ndjson": "lines",
 }
 _ATTRIBUTE = re.compile(r"ce-([a-z0-9]{1,20})")
-_PROBLEMS = {
-    "unsupported_encoding": "unsupported-media-type",
-    "body_too_large": "body-too-large",
-    "too_many_events": "body-too-large",
-}
 
 
 @router.post(
@@ -68,24 +62,14 @@ async def receive_events(request: Request) -> Response:
     judge = _judge(request)
     async with service.intake.body(request) as body:
         moment = datetime.now(UTC)
-        try:
+        with refused_bodies():
             judged = await service.intake.work(lambda: judge(body, identity.tenant, moment))
-        except RefusalError as refusal:
-            name = _PROBLEMS.get(refusal.code, "malformed-request")
-            place = {"path": refusal.path or "body", "message": refusal.message}
-            raise Problem(name, refusal.message, errors=[place]) from refusal
-    if judged.billing_types and not identity.may("billing:write"):
-        raise insufficient_scope("billing:write", f"Events of type {judged.billing_types[0]} need")
-    receipt = uuid.uuid4()
-    root, request_id = judged.root.hex(), request.scope["exchange"].request_id
-    stored = (receipt, moment, judged.body, judged.events, judged.expanded, judged.key_hashes)
-    sent_by = (root, identity.key_prefix, request_id, bool(judged.billing_types))
-    await service.database.call("receive_events", identity.tenant, *stored, *sent_by)
+    receipt = await store_events(request, identity, judged, moment)
     tree = Checkpoint(f"valueverse/events/{identity.tenant}/{receipt}", judged.events, judged.root)
     answer = {
         "batch": str(receipt),
         "received_at": utc_text(moment),
-        "root": root,
+        "root": judged.root.hex(),
         "receipt": sign_checkpoint(tree, service.audit_key),
         "counts": judged.counts,
         "results": orjson.Fragment(judged.results),

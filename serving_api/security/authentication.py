@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from typing import TYPE_CHECKING
 
@@ -49,13 +50,37 @@ async def identify_sender(request: Request, scope: str) -> Identity:
     Raises:
         Problem: as ``identify``; ``invalid-credentials``.
     """
-    credentials = bearer(request)
+    return await _identify_by(request, bearer(request), scope)
+
+
+async def identify_client(request: Request, scope: str) -> Identity:
+    """As ``identify_sender``, of another system's client: the API key may also be the user name of ``Basic``.
+
+    Raises:
+        Problem: as ``identify_sender``.
+    """
+    return await _identify_by(request, bearer(request) or _user_name(request), scope)
+
+
+async def _identify_by(request: Request, credentials: str | None, scope: str) -> Identity:
     if credentials is None or prefix_of(credentials) is None:
         return await identify(request, scope)
     identity = await identity_of_key(request, credentials)
     if not identity.may(scope):
         raise insufficient_scope(scope)
     return identity
+
+
+def _user_name(request: Request) -> str | None:
+    """That of the one ``Authorization: Basic`` header; None for what is none."""
+    given = request.headers.getlist("authorization")
+    scheme, _, encoded = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(encoded.strip(), validate=True).decode().partition(":")[0]
+    except ValueError:
+        return None
 
 
 async def identity_of_key(request: Request, key: str | None) -> Identity:

@@ -27,11 +27,11 @@ _LINE_ENDS = re.compile(r"[\r\n]")
 Form = Literal["json", "lines"]
 
 
-def expand(body: bytes, encoding: str) -> bytes:
+def expand(body: bytes, encoding: str, most: int = MOST_EXPANDED) -> bytes:
     """The body without its Content-Encoding, in bounded memory.
 
     Raises:
-        RefusalError: ``unsupported_encoding``; ``damaged_body``; ``body_too_large``: it expands beyond MOST_EXPANDED.
+        RefusalError: ``unsupported_encoding``; ``damaged_body``; ``body_too_large``: it expands beyond ``most`` bytes.
     """
     name = encoding.strip().lower()
     if name not in ENCODINGS:
@@ -45,8 +45,8 @@ def expand(body: bytes, encoding: str) -> bytes:
         stream = pa.CompressedInputStream(pa.BufferReader(body), codec)
         while block := stream.read(_BLOCK):
             size += len(block)
-            if size > MOST_EXPANDED:
-                message = f"the body expands to more than {MOST_EXPANDED} bytes: send the events in parts"
+            if size > most:
+                message = f"the body expands to more than {most} bytes: send the events in parts"
                 raise RefusalError("body_too_large", message, "body")
             parts.append(block)
     except OSError as error:

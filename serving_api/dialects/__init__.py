@@ -1,0 +1,1 @@
+"""Routes that answer the clients of other billing systems as those systems do."""

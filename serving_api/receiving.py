@@ -1,0 +1,57 @@
+"""Events of a request, however they came: what is no body is refused, and all others are stored before the answer."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from serving_api.problems import Problem
+from serving_api.security.authentication import insufficient_scope
+from serving_api.service import service_of
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from starlette.requests import Request
+
+    from serving_api.security.tokens import Identity
+    from valueverse.services.ingestion.receive_events import JudgedEvents
+
+_PROBLEMS = {
+    "unsupported_encoding": "unsupported-media-type",
+    "body_too_large": "body-too-large",
+    "too_many_events": "body-too-large",
+}
+
+
+@contextmanager
+def refused_bodies() -> Iterator[None]:
+    """What cannot be read as events is a problem: ``malformed-request``, or that of its encoding or size."""
+    try:
+        yield
+    except RefusalError as refusal:
+        name = _PROBLEMS.get(refusal.code, "malformed-request")
+        place = {"path": refusal.path or "body", "message": refusal.message}
+        raise Problem(name, refusal.message, errors=[place]) from refusal
+
+
+async def store_events(request: Request, identity: Identity, judged: JudgedEvents, moment: datetime) -> uuid.UUID:
+    """Store the events of a request for ingestion; they are durable once this returns.
+
+    Returns:
+        The receipt: what names the request.
+
+    Raises:
+        Problem: ``insufficient-scope`` where one is a billing event; ``unavailable``.
+    """
+    if judged.billing_types and not identity.may("billing:write"):
+        raise insufficient_scope("billing:write", f"Events of type {judged.billing_types[0]} need")
+    receipt = uuid.uuid4()
+    request_id = request.scope["exchange"].request_id
+    stored = (receipt, moment, judged.body, judged.events, judged.expanded, judged.key_hashes)
+    sent_by = (judged.root.hex(), identity.key_prefix, request_id, bool(judged.billing_types))
+    await service_of(request).database.call("receive_events", identity.tenant, *stored, *sent_by)
+    return receipt
