@@ -28,6 +28,7 @@ from serving_api.routes import (
     invoices,
     operations,
     rejected_events,
+    upcoming,
     writes,
 )
 from serving_api.routes.identity import api_keys, me, sessions
@@ -44,7 +45,19 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "": (sessions, me, operations),
-    "billing": (api_keys, events, event_fates, audit, invoices, customers, writes, catalogs, rejected_events, ingest),
+    "billing": (
+        api_keys,
+        events,
+        event_fates,
+        audit,
+        invoices,
+        upcoming,
+        customers,
+        writes,
+        catalogs,
+        rejected_events,
+        ingest,
+    ),
 }
 """Modules of routes by group; those of none are in every process."""
 

@@ -119,6 +119,8 @@ _PROBLEMS_OF = {
     ("/v1/invoices/{number}", "get"): (*_READ, "not-renderable"),
     ("/v1/customers", "get"): _READ,
     ("/v1/customers/{key}/usage", "get"): _READ,
+    ("/v1/customers/{key}/upcoming-invoice", "get"): _READ,
+    ("/v1/invoices/preview", "post"): (*_READ, "unsupported-media-type", "conflict"),
     ("/v1/rejected-events", "get"): _READ,
     ("/v1/audit/entries", "get"): _READ,
     ("/v1/audit/checkpoint", "get"): _READ,

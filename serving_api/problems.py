@@ -113,7 +113,7 @@ def problem_of(error: Exception) -> Problem:
         return Problem(
             "invalid-request",
             "One or more values are not acceptable.",
-            errors=[_field_error(one) for one in error.errors()],
+            errors=[field_error(one) for one in error.errors()],
         )
     if isinstance(error, HTTPException):
         name = _BY_STATUS.get(error.status_code, "malformed-request" if error.status_code < 500 else "internal-error")
@@ -121,7 +121,8 @@ def problem_of(error: Exception) -> Problem:
     return Problem("internal-error", "The request failed on our side.")
 
 
-def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
+def field_error(error: Mapping[str, Any], *below: str) -> dict[str, str]:
+    """Where a value is not acceptable and why, as pydantic says it; ``below``: what the place lies in."""
     # Without the input: it may be a secret that somebody put in the wrong place.
-    place = [str(part) for part in error.get("loc", ())]
+    place = [str(part) for part in (*below, *error.get("loc", ()))]
     return {"path": ".".join(place), "message": str(error.get("msg", "not acceptable"))}

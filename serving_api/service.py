@@ -10,6 +10,7 @@ from anyio import CapacityLimiter
 
 from serving_api.cursors import Cursors
 from serving_api.database import Database
+from serving_api.engine import Engine
 from serving_api.intake import Intake
 from serving_api.security.rate_limits import REQUESTS, Limiter
 from serving_api.security.tokens import Tokens
@@ -54,6 +55,11 @@ class Service:
         return CapacityLimiter(2)
 
     @cached_property
+    def engine(self) -> Engine:
+        """What bills hypothetically."""
+        return Engine(self.log)
+
+    @cached_property
     def writing(self) -> CapacityLimiter:
         """How many writes are judged at once: each holds a connection, and reads the tenant's billing events."""
         return CapacityLimiter(2)
@@ -87,6 +93,7 @@ class Service:
         """Let every connection go."""
         await self.database.close()
         await self.limiter.close()
+        self.engine.close()
 
 
 def service_of(request: Request) -> Service:

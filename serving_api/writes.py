@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from serving_api.money_schemas import InvoicePreview
 from serving_api.schemas import Customer
 from valueverse.catalog import parse_catalog
 from valueverse.errors import RefusalError
-from valueverse.events import ENTRIES, SHAPES, judge_billing_event, load_exact_json
+from valueverse.events import ENTRIES, SHAPES, judge_billing_event, load_exact_json, plain_numbers
 from valueverse.services.subscriptions import account_events
 from valueverse.services.subscriptions.account_events import Account, PlannedEvent
 from valueverse.services.subscriptions.event_names import OPTIONS, Names
@@ -23,16 +23,20 @@ _ON: dict[str, Any] = {"type": ["string", "null"], "examples": ["2024-02-01"]}
 _TODAY = "When it takes effect: a local date or an instant (RFC 3339); the beginning of today by default."
 _NOW = "When it took or takes effect: a local date or an instant (RFC 3339); now by default."
 
+_PREVIEW = "True: nothing is written, and `preview` of the answer says what the event would change of invoices."
+
 Plan = Callable[[Account, "Statement"], PlannedEvent]
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What a request states: the type of the event, its ``data``, and from when on."""
+    """What a request states: the type of the event, its ``data``, and from when on; ``preview``: what it would change
+    is asked alone."""
 
     kind: str
     data: Mapping[str, Any]
     on: str | None
+    preview: bool = False
 
     def below(self, name: str) -> tuple[str, dict[str, Any]]:
         """The key that stands in a field, and the other fields."""
@@ -72,7 +76,13 @@ class Write:
     def fields(self) -> list[str]:
         """What the body may hold."""
         named = [field.alias or name for name, field in SHAPES[self.first].model_fields.items()]
-        return [*(name for name in named if name != self.hidden), *(["type"] if len(self.kinds) > 1 else []), "on"]
+        more = [*(["type"] if len(self.kinds) > 1 else []), "on", *(["preview"] if self.has_preview else [])]
+        return [*(name for name in named if name != self.hidden), *more]
+
+    @property
+    def has_preview(self) -> bool:
+        """Whether its effect on money can be asked for before it is written."""
+        return "subscription" in SHAPES[self.first].model_fields
 
     @property
     def names(self) -> Names:
@@ -94,12 +104,15 @@ class Write:
         Raises:
             RefusalError: ``malformed`` for what is no JSON; paths begin with ``body`` or are ``path.key``.
         """
-        stated = _object(raw)
+        stated = read_object(raw)
         if unknown := next((name for name in stated if name not in self.fields), None):
             raise RefusalError.unknown(
                 "unknown_field", f"no such field: {unknown[:60]!r}", unknown, self.fields, f"body.{unknown[:60]}"
             )
         on, named = stated.pop("on", None), stated.pop("type", None) or self.kind
+        preview = stated.pop("preview", False)
+        if not isinstance(preview, bool):
+            raise RefusalError("bad_billing_event", "true or false is expected here", "body.preview")
         if not isinstance(on, str | None):
             raise RefusalError("bad_time", "an instant or a date is expected here, as text", "body.on")
         kind = self.first if len(self.kinds) == 1 else self.kinds.get(str(named))
@@ -110,7 +123,7 @@ class Write:
             judge_billing_event(kind, tenant, data, parse_catalog)
         except RefusalError as refusal:
             raise self.placed(refusal) from refusal
-        return Statement(kind, data, on)
+        return Statement(kind, data, on, preview)
 
     def placed(self, refusal: RefusalError) -> RefusalError:
         """The refusal with its place in the request."""
@@ -130,6 +143,8 @@ class Write:
             required += [] if self.kind else ["type"]
             example["type"] = next(iter(self.kinds))
         properties["on"] = _ON | {"description": self.default}
+        if self.has_preview:
+            properties["preview"] = {"type": "boolean", "default": False, "description": _PREVIEW}
         for name, part in properties.items():
             part.pop("title", None)
             if name in example:
@@ -157,7 +172,10 @@ class Written(BaseModel):
     """A write: the billing event that it is, and what is known with it."""
 
     status: Annotated[
-        Literal["recorded", "known"], Field(description="`known`: this very event was there already; nothing changed.")
+        Literal["recorded", "known", "preview"],
+        Field(
+            description="`known`: this very event was there already; nothing changed. `preview`: nothing is written."
+        ),
     ]
     batch: Annotated[str | None, Field(description="Receipt, `object` of its entry in the audit log.")]
     event: Annotated[dict[str, Any], Field(description="The CloudEvent, as a file would hold it.")]
@@ -165,6 +183,10 @@ class Written(BaseModel):
     catalog: Annotated[dict[str, Any] | None, Field(description="What a published catalog sells, by key.")] = None
     segments: Annotated[
         list[Segment] | None, Field(description="Of a write about a subscription: its stretches, the oldest first.")
+    ] = None
+    preview: Annotated[
+        InvoicePreview | None,
+        Field(description="Of a write about a subscription with `preview`: what it would change."),
     ] = None
 
 
@@ -174,7 +196,7 @@ def shared_schemas() -> dict[str, Any]:
     return {name: part for schema in made for name, part in schema.get("$defs", {}).items()}
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def read_object(raw: bytes) -> dict[str, Any]:
     """A body's fields that are not null; nothing at all states nothing.
 
     Raises:
@@ -188,18 +210,7 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise RefusalError(refusal.code, refusal.message, f"body.{refusal.path}" if refusal.path else "") from refusal
     if not isinstance(found, dict):
         raise RefusalError("bad_billing_event", "an object of fields is expected here", "body")
-    return {name: _plain(value) for name, value in found.items() if value is not None}
-
-
-def _plain(value: Any) -> Any:
-    """Numbers with decimals as text that has their digits (docs/decisions/1611), whole ones as they are."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, Decimal):
-        return int(value) if value.adjusted() < 18 and value == value.to_integral_value() else str(value)
-    return value
+    return {name: plain_numbers(value) for name, value in found.items() if value is not None}
 
 
 def _create(account: Account, stated: Statement) -> PlannedEvent:

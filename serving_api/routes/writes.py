@@ -26,10 +26,14 @@ from valueverse.catalog import CatalogHistory
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
+from valueverse.platform.stores.customer_invoices import CustomerInvoices
+from valueverse.platform.warehouse import connect
+from valueverse.services.billing.next_invoices import customer_usage
 from valueverse.services.ingestion.deliver import event_text
 from valueverse.services.ingestion.receive_events import judge_texts
 from valueverse.services.subscriptions.account_events import read_account
 from valueverse.services.subscriptions.billing_log import WaitingRequest
+from valueverse.services.subscriptions.preview import plain_rows, preview
 from valueverse.subscriptions import build_timeline
 
 if TYPE_CHECKING:
@@ -92,12 +96,16 @@ async def perform(
         if invoice is not None and not await transaction.call("invoice", tenant, invoice):
             raise RefusalError("unknown_invoice", f"there is no invoice {invoice[:60]!r}", "invoice")
         # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
-        rows = await transaction.call("waiting_requests", tenant)
-        requests = [WaitingRequest(row["received_at"], bytes(row["body"])) for row in rows]
+        requests = waiting_of(await transaction.call("waiting_requests", tenant))
         outcome = await anyio.to_thread.run_sync(partial(judge, requests, datetime.now(UTC)))
         receipt = None if outcome.known else await _store(transaction, request, identity, outcome.event)
         status = 201 if request.method == "POST" and receipt else 200
         return await again.end(transaction, tenant, status, _answer(outcome, receipt))
+
+
+def waiting_of(rows: Sequence[Any]) -> list[WaitingRequest]:
+    """Requests of the inbox, as ``api.waiting_requests`` gives them."""
+    return [WaitingRequest(row["received_at"], bytes(row["body"])) for row in rows]
 
 
 def _route(write: Write) -> Callable[[Request], Awaitable[Response]]:
@@ -111,6 +119,8 @@ def _route(write: Write) -> Callable[[Request], Awaitable[Response]]:
         try:
             stated = write.read(body, identity.tenant, key)
             judge = partial(_judged, service_of(request).settings, identity.tenant, write, stated)
+            if stated.preview:
+                return await _previewed(request, identity.tenant, write, stated)
             return await perform(request, identity, body, judge, stated.data.get("invoice"))
         except RefusalError as refusal:
             raise _problem(write, refusal) from refusal
@@ -141,6 +151,27 @@ def _judged(
     account = read_account(Lake(settings.lake_url), settings.landing, tenant, moment, requests, write.names)
     planned = write.plan(account, stated)
     return Outcome(planned.event, planned.known, _shown(planned))
+
+
+async def _previewed(request: Request, tenant: str, write: Write, stated: Statement) -> Response:
+    """What the event would change of the customer's next invoices; nothing is written."""
+    service = service_of(request)
+    requests = waiting_of(await service.database.call("waiting_requests", tenant))
+    work = partial(_preview, service.settings, tenant, write, stated, requests)
+    return Response(await service.engine.work(tenant, work), media_type="application/json")
+
+
+def _preview(
+    settings: Settings, tenant: str, write: Write, stated: Statement, requests: Sequence[WaitingRequest]
+) -> bytes:
+    moment, lake = datetime.now(UTC), Lake(settings.lake_url)
+    planned = write.plan(read_account(lake, settings.landing, tenant, moment, requests, write.names), stated)
+    usage = customer_usage(lake, tenant, planned.customer)
+    with connect(settings, "api") as connection:
+        found = preview(CustomerInvoices(connection, "api", tenant, planned.customer), usage, planned, moment, None)
+    document = found.document() | {"until": found.until.isoformat(), "invoices": plain_rows(found.rows)}
+    answer = {"status": "preview", "batch": None, "event": planned.event}
+    return orjson.dumps(answer | _shown(planned) | {"preview": document})
 
 
 async def _store(transaction: Transaction, request: Request, identity: Identity, event: dict[str, Any]) -> uuid.UUID:

@@ -140,7 +140,8 @@ select r.rolname, n.nspname || '.' || c.relname, p.privilege, n.nspname, c.relna
 
 _READ = (
     "tenant", "catalog", "customer", "subscription", "invoice", "invoice_void", "usage_daily", "rejected_event",
-    "invoice_line", "credit_note", "journal_entry", "journal_posting", "unchanged_invoice",
+    "invoice_line", "credit_note", "journal_entry", "journal_posting", "unchanged_invoice", "invoice_credit",
+    "invoice_discount", "rerating",
 )  # fmt: skip
 _WRITTEN_BY_READER = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 
@@ -159,7 +160,8 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
         if (schema, table) == ("auth", "api_key"):
             return privilege in {"SELECT", "INSERT", "UPDATE"}
         return privilege == "SELECT" and (
-            (schema == "billing" and table in _READ) or (schema, table) == ("audit", "entry")
+            (schema == "billing" and table in _READ)
+            or (schema, table) in {("audit", "entry"), ("value", "proposal"), ("value", "verdict")}
         )
     if role == BUILDER:
         if schema in {"billing", "value", "audit", "inbox"}:
@@ -200,9 +202,10 @@ _OTHER_RIGHTS = dict(re.findall(r"^-- (.+):\n([^;]+);$", _QUESTIONS, re.MULTILIN
 
 _MAY = re.compile(
     rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api"
-    rf"|{READER} uses schema (api|billing|auth|audit|inbox)"
+    rf"|{READER} uses schema (api|billing|auth|audit|inbox|value)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
-    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.is_open|billing\.(invoice_history|event_\w+)|audit\.submit)"
+    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.is_open|audit\.submit)"
+    rf"|{READER} calls billing\.(invoice_history|event_\w+|prior_\w+)"
     rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
     rf"|{BUILDER} uses database \S+ (connect|temporary|create)"
@@ -289,6 +292,8 @@ def policies_hold_without_the_functions(admin: Admin) -> list[str]:
         "audit.entry",
         "inbox.batch",
         "inbox.answer",
+        "value.proposal",
+        "value.verdict",
     ]
     settings = [
         (OWN, "", {OWN}),

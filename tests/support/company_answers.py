@@ -17,7 +17,7 @@ from tests.support.serving import bearer, serving
 from valueverse.cli import app
 from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
 from valueverse.platform.lake import Lake, LakeTable
-from valueverse.platform.stores.event_store import EventStore
+from valueverse.platform.stores.functions import Functions
 from valueverse.platform.warehouse import connect
 from valueverse.services import lake_tables
 from valueverse.services.audit.sign_log import sign_log
@@ -99,6 +99,7 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
             "select subscription from billing.subscription where tenant_id = %s and status = 'active' "
             "and started_at < '2024-02-01' order by 1"
         )
+        paying = column("select distinct customer from billing.subscription where tenant_id = %s order by 1")
         runs = column("select run_hash from value.run where tenant_id = %s and case_name = 'realised' order by 1")
     commits = [row["commit"] for row in commit_model.log(settings, world.tenant)]
     for number in [*numbers[::4], *bare]:
@@ -110,6 +111,8 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
     for subscription in running[:2]:
         ending = [subscription, *mine, "--on", "2024-02-15", "--until", "2024-04-30"]
         yield "subscriptions end", [*ending, "--preview", "--json"]
+    for customer in paying[:2]:
+        yield "invoices upcoming", [customer, *mine, "--known-at", "2024-02-20", "--json"]
     received = [row for row in (world.facts[1], *world.usage) if row["received_at"] <= instant(RUNS[-1])]
     for row in received[:3]:
         yield "explain event", ["test", row["id"], *mine]
@@ -146,13 +149,13 @@ async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]
             called.add(function)
             return list(await original(connection, function, arguments))
 
-        query = EventStore._query
+        query = Functions.query
 
-        def asked(store: EventStore, function: str, arguments: int) -> Any:
+        def asked(store: Functions, function: str, arguments: int) -> Any:
             called.add(function)
             return query(store, function, arguments)
 
-        with patch.object(database, "_rows", rows), patch.object(EventStore, "_query", asked):
+        with patch.object(database, "_rows", rows), patch.object(Functions, "query", asked):
             return {name: text async for name, text in _answers(running, tenant)}, called
 
 
@@ -166,6 +169,9 @@ async def _answers(running: Api, tenant: str) -> Any:
                 for span in ({"from": "2024-01-01", "to": "2024-05-01"}, {"from": "2020-01-01", "to": "2020-02-01"}):
                     pages = [one async for one in _pages(running, tenant, usage, **span)]
                     yield f"{usage} {span}", json.dumps(pages)
+                if row["customer"] < "c3":
+                    upcoming = f"/v1/customers/{row['customer']}/upcoming-invoice"
+                    yield upcoming, (await running.get(tenant, upcoming, known_at="2024-02-20")).text
             elif row["number"]:
                 for form in ("json", "xml"):
                     answer = await running.get(tenant, f"/v1/invoices/{row['number']}", format=form)

@@ -6,7 +6,7 @@ from valueverse.events.event_reference import ENTRIES
 from valueverse.events.field_types import DURATION_SCHEMA, NAME_RULE, duration_seconds
 from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, payload_hash, same_payload
 from valueverse.events.reading import LARGEST_EVENT, read_lines, read_rows, refused_lines, with_raw
-from valueverse.events.strict import ENVELOPE_ATTRIBUTES, load_exact_json
+from valueverse.events.strict import ENVELOPE_ATTRIBUTES, load_exact_json, plain_numbers
 from valueverse.events.validation import (
     IS_BILLING,
     LONGEST_KEY,
@@ -36,6 +36,7 @@ __all__ = [
     "load_exact_json",
     "parse_instant",
     "payload_hash",
+    "plain_numbers",
     "read_lines",
     "read_rows",
     "refused_lines",

@@ -29,6 +29,17 @@ def load_exact_json(text: str) -> Any:
     return document
 
 
+def plain_numbers(value: Any) -> Any:
+    """JSON without decimals: they are text that has their digits (docs/decisions/1611), whole numbers as they are."""
+    if isinstance(value, dict):
+        return {name: plain_numbers(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [plain_numbers(item) for item in value]
+    if isinstance(value, Decimal):
+        return int(value) if value.adjusted() < 18 and value == value.to_integral_value() else str(value)
+    return value
+
+
 def check_range(value: Any, path: str) -> None:
     """Refuse numbers that no quantity may be: 10^12 and more, or more than 18 decimals.
 

@@ -22,7 +22,7 @@ from valueverse.invoicing.lineage import (
     usage_by_charge,
     used_days,
 )
-from valueverse.invoicing.periods.billing_periods import closing_within
+from valueverse.invoicing.periods.billing_periods import closing_within, next_close
 from valueverse.invoicing.prior_state import PriorState
 from valueverse.invoicing.rules import OF_CLOSE, RULES_VERSION
 from valueverse.invoicing.usage_accounting import BILLED, account_usage, accounting_totals
@@ -52,6 +52,7 @@ __all__ = [
     "line_events",
     "line_quantities",
     "newest_known_at",
+    "next_close",
     "plan_at",
     "recomputed_invoices",
     "recorded_periods",

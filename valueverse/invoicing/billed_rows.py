@@ -87,13 +87,6 @@ class BilledRows:
         """Rows of invoices that were not voided, with these columns of their invoices."""
         return rows.join(self.not_voided.select(*_ID, *columns), on=_ID, maintain_order="left")
 
-    def finalised(self) -> BilledRows:
-        """Those of finalised invoices alone: drafts count for nothing."""
-        final = self.invoices.filter("is_final")
-        parts = (self.lines, self.credits, self.discounts)
-        lines, paid, taken = (part.join(final, on=_ID, how="semi", maintain_order="left") for part in parts)
-        return replace(self, invoices=final, lines=lines, credits=paid, discounts=taken)
-
     def with_lines(self, lines: pl.DataFrame) -> BilledRows:
         """With these lines (BILLED_LINES), which take the place of those that are the same."""
         every = pl.concat([lines, self.lines]).unique(_LINE, keep="first", maintain_order=True)

@@ -216,6 +216,9 @@ BILLED_DISCOUNTS = Contract(
 )
 """What coupons took of each invoice, in the order in which they were taken."""
 
+BILLED_DEDUCTIONS = Contract({**BILLED_CREDITS, **BILLED_DISCOUNTS}, nullable=("kind",))
+"""BILLED_CREDITS and BILLED_DISCOUNTS (``kind`` null) of invoices."""
+
 RERATINGS = Contract(
     {"tenant": TEXT, "invoice_id": TEXT, "rerate_catalog_hash": TEXT, "document": TEXT},
     key=("tenant", "invoice_id"),
@@ -254,6 +257,9 @@ FOUND_UNCHANGED = Contract(
 
 CORRECTED_IN_VAIN = Contract({"tenant": TEXT, "invoice_id": TEXT}, key=("tenant", "invoice_id"))
 """Invoices of which a correction was voided with the invoice that it is on."""
+
+FOUND_RECOMPUTED = Contract(dict(UNCHANGED_INVOICES), nullable=("events_known_at",))
+"""UNCHANGED_INVOICES; ``events_known_at`` null: CORRECTED_IN_VAIN."""
 
 HELD_LINES = Contract({**_INVOICE, "key": TEXT, "problem": TEXT, "month": pl.Date()})
 """Lines that could not be priced, whose invoices are held back; ``month``: in which the invoice closes."""

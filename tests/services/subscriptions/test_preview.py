@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 from tests.support.warehouse_billing import acme, rows, run
 from valueverse.cli import app
 from valueverse.platform.lake import Lake
+from valueverse.platform.stores.customer_invoices import CustomerInvoices
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.next_invoices import customer_usage
 from valueverse.services.subscriptions.account_events import (
     Account,
     change_subscription,
@@ -63,7 +65,8 @@ def account(settings: Settings) -> Account:
 
 def shown(settings: Settings, event: PlannedEvent, until: date | None = None) -> Preview:
     with connect(settings, "builder") as connection:
-        return preview(connection, Lake(settings.lake_url), event, NOW, until)
+        store = CustomerInvoices(connection, tenant="acme", customer=event.customer)
+        return preview(store, customer_usage(Lake(settings.lake_url), "acme", event.customer), event, NOW, until)
 
 
 def totals(found: Preview) -> list[tuple[Any, ...]]:

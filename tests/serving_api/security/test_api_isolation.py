@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import asyncpg
+import polars as pl
 import psycopg
 import pytest
 from psycopg import sql
@@ -15,11 +16,14 @@ from serving_api.database import Database
 from serving_api.logs import make_log
 from serving_api.security.rls_preflight import rls_violations
 from tests.support.billing_rows import TENANTS, invoice_id, secret_of
+from tests.support.ledger import World
 from tests.support.serving import Api, assert_problem, bearer, event_hash, seed, serving, waiting_event, without
 from tests.support.violations import BY_ANALYST, SETUP, VIOLATIONS, change
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import digest
+from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +36,7 @@ READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscr
 "billing.invoice_void", "billing.invoice_line", "billing.journal_entry", "billing.journal_posting",
 "billing.credit_note", "billing.unchanged_invoice",
         "billing.usage_daily", "billing.rejected_event", "auth.refresh_token", "auth.api_key",
+        "billing.invoice_credit", "billing.invoice_discount", "billing.rerating", "value.proposal", "value.verdict",
         "inbox.batch", "inbox.answer", "audit.entry")  # fmt: skip
 
 
@@ -43,6 +48,7 @@ def addresses(tenant: str) -> dict[str, str]:
         "/v1/invoices/{number}": f"/v1/invoices/{tenant}-000001",
         "/v1/customers": "/v1/customers",
         "/v1/customers/{key}/usage": f"/v1/customers/{key}/usage",
+        "/v1/customers/{key}/upcoming-invoice": f"/v1/customers/{key}/upcoming-invoice?until=2024-01-01",
         "/v1/rejected-events": "/v1/rejected-events",
         "/v1/audit/entries": "/v1/audit/entries",
         "/v1/audit/checkpoint": "/v1/audit/checkpoint",
@@ -93,6 +99,18 @@ async def test_parallel_readers_on_few_connections_never_cross(api: Api) -> None
     await asyncio.gather(*(read(TENANTS[number % 3]) for number in range(90)))
 
 
+@pytest.fixture(scope="module")
+def keys(keys: dict[str, str], module_settings: Settings) -> dict[str, str]:
+    """The seeded API; its lake knows of the customers too."""
+    worlds = [World({"currency": "EUR", "timezone": "UTC", "plans": [{"key": "pro"}]}, tenant=one) for one in TENANTS]
+    for world in worlds:
+        secret = secret_of(world.tenant)
+        world.start("2023-10-01", subscription=f"subscription {secret}", customer=f"customer {secret}")
+    facts = pl.concat([world.lake_facts() for world in worlds])
+    Lake(module_settings.lake_url).overwrite(BILLING_FACTS_TABLE, facts)
+    return keys
+
+
 @pytest.fixture
 def login(module_settings: Settings, keys: dict[str, str]) -> Iterator[psycopg.Connection[Any]]:
     """The API's own database login."""
@@ -137,6 +155,17 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "event_lines": ("%s, 'tokens', '2023-10-15Z', '2000-01-01Z'", [f"subscription {secret_of(owner)}"]),
         "event_rejection": ("'s', %s", [secret_of(owner)]),
         "event_waiting": ("%s", [event_hash(owner)]),
+        **{
+            f"prior_{name}": (f"%s, null{more}", [customer])
+            for name, more in (
+                ("invoices", ""),
+                ("lines", ", null"),
+                ("deductions", ""),
+                ("recomputed", ""),
+                ("reratings", ""),
+                ("proposals", ", 'infinity'"),
+            )
+        },
         "begin_write": ("%s, %s", [b"k" * 32, b"f" * 32]),
         "waiting_requests": ("", []),
         "keep_answer": ("sha256(uuid_send(gen_random_uuid())), %s, 201, %s", [b"f" * 32, b"of whoever asks"]),
@@ -284,6 +313,21 @@ def fill(admin: psycopg.Connection[Any]) -> None:
             "insert into inbox.answer (tenant_id, key_hash, fingerprint, status, body)"
             " values (%s, sha256('k'), sha256('f'), 201, 'b')",
             [tenant],
+        )
+        for table, names, values in (("credit", "kind, ", "'wallet', "), ("discount", "", "")):
+            query = (
+                f"alter table billing.invoice_{table} disable trigger user; insert into billing.invoice_{table}"
+                f" (tenant_id, invoice_id, position, {names}key, origin, amount_minor)"
+                f" values ('{tenant}', '{invoice_id(tenant, '2023-10')}', 1, {values}'k', 'o', 1)"
+            )
+            admin.execute(query.encode())
+        admin.execute(
+            "insert into billing.rerating values (%s, 'p', %s, null, null, now())",
+            [tenant, invoice_id(tenant, "2023-10")],
+        )
+        admin.execute(
+            "insert into value.verdict values (%s, %s, 'accepted', 'x', null, now())",
+            [tenant, f"proposal {secret_of(tenant)}"],
         )
         admin.execute(
             "insert into billing.invoice_void values (%s, %s, 'x', now())",

@@ -1,12 +1,15 @@
-"""``valueverse invoices list | show | pdf | xml``: invoices that were billed."""
+"""``valueverse invoices list | show | upcoming | pdf | xml``: invoices that were billed, and those that come next."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.billing.customers import Tenant, account_of
+from valueverse.commands.billing.window import read_day
 from valueverse.commands.output import (
     AsJson,
     console,
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from valueverse.services.billing.invoices import StoredInvoice
+    from valueverse.services.subscriptions.preview import UpcomingInvoices
 
 _invoices = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Invoices that were billed: list, show, typeset them."
@@ -113,6 +117,68 @@ def _show_one(found: StoredInvoice) -> None:
     out.print(table(("", "period", "quantity", "amount"), rows, right=("quantity", "amount")))
     if since := shown.since_issued(found.history, found.credit_notes):
         out.print(table(("since it was issued", "amount"), since, right=("amount",)))
+
+
+@_invoices.command("upcoming")
+def upcoming(
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="Key of the customer.")],
+    tenant: Tenant,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="Invoices that close up to this date; those of the running period by default."),
+    ] = None,
+    events: Annotated[
+        Path | None, typer.Option("--events", help="NDJSON of billing events that nobody has sent: what they change.")
+    ] = None,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="As it was known at this instant, instead of now.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a customer would be invoiced next, with what is known now. With --json the documents of drafts.
+
+    [dim]valueverse invoices upcoming c1 --tenant acme --until 2024-03-01[/dim]
+    """
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import get_settings
+    from valueverse.platform.stores.customer_invoices import CustomerInvoices
+    from valueverse.platform.warehouse import connect
+    from valueverse.services.billing.next_invoices import customer_usage
+    from valueverse.services.instants import read_instant
+    from valueverse.services.subscriptions.hypothetical import read_events, with_events
+    from valueverse.services.subscriptions.preview import upcoming_invoices
+
+    settings, last = get_settings(), None if until is None else read_day(until, "--until")
+    then = None if known_at is None else read_instant(known_at, "UTC", "--known-at")
+    moment = then or datetime.now(UTC)
+    log = account_of(tenant).log
+    after = log if events is None else with_events(log, read_events(events), moment)
+    usage = customer_usage(Lake(settings.lake_url), tenant, customer)
+    with connect(settings, "builder") as connection:
+        store = CustomerInvoices(connection, "billing", tenant, customer, then)
+        found = upcoming_invoices(store, usage, after, moment, last, None if events is None else log)
+    if as_json:
+        show_json(found.document())
+    else:
+        _show_upcoming(found)
+
+
+def _show_upcoming(found: UpcomingInvoices) -> None:
+    out = console()
+    for invoice in found.invoices:
+        period = f"{invoice['period']['from'][:10]} to {invoice['period']['to'][:10]}"
+        out.print(sentence(f"{invoice['subscription'] or found.customer}, {period}", "bold"))
+        rows = [(one["description"], number(one["quantity"]) or "", number(one["amount"])) for one in invoice["lines"]]
+        rows.append(("due", "", money(invoice["amount_due"], invoice["currency"])))
+        out.print(table(("", "quantity", "amount"), rows, right=("quantity", "amount")))
+    if not found.invoices:
+        out.print(f"nothing closes by {found.until}; --until looks further ahead", markup=False)
+    for row in found.changes or ():
+        if row["line"] is None:
+            text = f"{row['first_day']}..{row['last_day']}: {row['before']} becomes {row['after']} {row['currency']}"
+            out.print(text, markup=False)
+    for one in found.held:
+        out.print(f"held back: {one}", style="red", markup=False)
 
 
 @_invoices.command("pdf")

@@ -162,13 +162,17 @@ def _previewed(planned: PlannedEvent, until: str | None, *, needed: bool) -> Pre
     """The preview; None where PostgreSQL does not answer and nobody asked for it."""
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
+    from valueverse.platform.stores.customer_invoices import CustomerInvoices
     from valueverse.platform.warehouse import connect
+    from valueverse.services.billing.next_invoices import customer_usage
     from valueverse.services.subscriptions.preview import preview
 
     settings, last = get_settings(), None if until is None else read_day(until, "--until")
     try:
         with connect(settings, "builder") as connection:
-            return preview(connection, Lake(settings.lake_url), planned, datetime.now(UTC), last)
+            store = CustomerInvoices(connection, tenant=planned.before.tenant, customer=planned.customer)
+            usage = customer_usage(Lake(settings.lake_url), store.tenant, store.customer)
+            return preview(store, usage, planned, datetime.now(UTC), last)
     except RefusalError as refusal:
         if needed:
             raise

@@ -7,6 +7,7 @@ change to a plan with other periods closes the running one: what is billed by th
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,6 +16,8 @@ from valueverse.schemas.invoicing import INVOICE, SUBSCRIPTION
 from valueverse.subscriptions import local_midnight, overlapping_periods
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from valueverse.subscriptions import DateOrExpr
 
 FIRST = pl.lit(0, pl.Int32).alias("revision")
@@ -196,6 +199,19 @@ def running_periods(
         .select(*INVOICE, "full_from", "full_to", "window_from", "window_to", "timezone")
         .unique(INVOICE, maintain_order=True)
     )
+
+
+def next_close(segments: pl.DataFrame, tenants: pl.DataFrame, moment: datetime) -> datetime | None:
+    """When the first of the periods (of SEGMENTS) that run at an instant closes, or a subscription begins after it.
+
+    None: nothing runs, and nothing will.
+    """
+    own = billable(segments)
+    days = (moment.date() - timedelta(days=1), moment.date() + timedelta(days=2))
+    closes = running_periods(own, tenants, *days)["period_to"]
+    instants = pl.concat([closes, own["subscription_start"]])
+    found: datetime | None = instants.filter(instants > moment).min()  # type: ignore[assignment]  # instants
+    return found
 
 
 def present_periods(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:

@@ -79,7 +79,7 @@ def lock_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str]) ->
     return {tenant: (last, chained) for tenant, last, chained in rows}
 
 
-def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
+def canonical_dimensions(rows: pl.DataFrame) -> pl.DataFrame:
     """``dimensions`` as lines carry them: jsonb orders and spaces its text in its own way."""
     texts = {text: dimensions_text(json.loads(text)) if text else "" for text in rows["dimensions"].unique()}
     return rows.with_columns(pl.col("dimensions").replace(texts))
@@ -117,7 +117,7 @@ def corrections(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFra
         f"select {_LINE} {_OF_NOT_VOIDED} billing.invoice_line l using (tenant_id, invoice_id) "
         "where l.corrected_invoice_id is not null"
     )
-    return _canonical(frame_of(connection, query, scope.values(), BILLED_LINES))
+    return canonical_dimensions(frame_of(connection, query, scope.values(), BILLED_LINES))
 
 
 def lines_apart(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
@@ -129,7 +129,7 @@ def lines_apart(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFra
             "i.invoice_type = 'threshold' and l.kind <> 'one_off' and l.corrected_invoice_id is null",
         )
     )
-    return _canonical(frame_of(connection, query, scope.values(), BILLED_LINES))
+    return canonical_dimensions(frame_of(connection, query, scope.values(), BILLED_LINES))
 
 
 def lines_of(connection: psycopg.Connection[Any], scope: Scope, invoices: pl.DataFrame) -> pl.DataFrame:
@@ -145,7 +145,7 @@ def lines_of(connection: psycopg.Connection[Any], scope: Scope, invoices: pl.Dat
     taxed = rows.drop("tax_percent", "tax_key").join(
         rates, on=["tenant", "invoice_id", "line_no"], how="left", maintain_order="left"
     )
-    return _canonical(BILLED_LINES.conform(taxed))
+    return canonical_dimensions(BILLED_LINES.conform(taxed))
 
 
 def _line_taxes(connection: psycopg.Connection[Any], lines: pl.DataFrame) -> pl.DataFrame:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, LiteralString
-
-from psycopg import sql
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from valueverse.platform.queries import frame_of, rows_of, values_of
+from valueverse.platform.stores.functions import Functions
 from valueverse.schemas.invoicing import BILLED_INVOICES, BILLED_LINES, FOUND_UNCHANGED
 
 if TYPE_CHECKING:
@@ -15,20 +14,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import polars as pl
-    import psycopg
 
 
 @dataclass(frozen=True)
-class EventStore:
-    """One event's rows.
-
-    Attributes:
-        connection: of the builder, or of the API's login.
-        schema: whose functions it may call: ``billing``, or ``api``.
-    """
-
-    connection: psycopg.Connection[Any]
-    schema: Literal["billing", "api"] = "billing"
+class EventStore(Functions):
+    """One event's rows."""
 
     def rejection(self, tenant: str, source: str, event: str) -> dict[str, Any] | None:
         """Why a billing event could not be applied: reason and message; None: it was applied."""
@@ -36,16 +26,16 @@ class EventStore:
 
     def invoices(self, tenant: str, at: datetime) -> pl.DataFrame:
         """BILLED_INVOICES whose period holds the instant, and those that correct one of them."""
-        query = self._query("event_invoices", 2)
+        query = self.query("event_invoices", 2)
         return frame_of(self.connection, query, [tenant, at], BILLED_INVOICES)
 
     def corrections(self, tenant: str, at: datetime) -> pl.DataFrame:
         """BILLED_LINES that correct an invoice whose period holds the instant."""
-        return frame_of(self.connection, self._query("event_corrections", 2), [tenant, at], BILLED_LINES)
+        return frame_of(self.connection, self.query("event_corrections", 2), [tenant, at], BILLED_LINES)
 
     def unchanged(self, tenant: str, at: datetime) -> pl.DataFrame:
         """Invoices (FOUND_UNCHANGED) whose period holds the instant and that later events did not change."""
-        return frame_of(self.connection, self._query("event_unchanged", 2), [tenant, at], FOUND_UNCHANGED)
+        return frame_of(self.connection, self.query("event_unchanged", 2), [tenant, at], FOUND_UNCHANGED)
 
     def lines(
         self, tenant: str, subscription: str, key: str, at: datetime, received_at: datetime
@@ -64,8 +54,4 @@ class EventStore:
         return values_of(self.connection, "select distinct tenant_id::text from inbox.batch order by 1")
 
     def _rows(self, function: LiteralString, values: Sequence[object]) -> list[dict[str, Any]]:
-        return rows_of(self.connection, self._query(function, len(values)), values)
-
-    def _query(self, function: LiteralString, arguments: int) -> sql.Composed:
-        places = sql.SQL(", ").join([sql.Placeholder()] * arguments)
-        return sql.SQL("select * from {}({})").format(sql.Identifier(self.schema, function), places)
+        return rows_of(self.connection, self.query(function, len(values)), values)

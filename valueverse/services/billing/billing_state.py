@@ -64,7 +64,6 @@ def read_prior_state(
     known_at: KnownAt,
     *,
     compared: pl.DataFrame | None = None,
-    drafts: bool = True,
 ) -> PriorState:
     """What is already billed, as ``engine.bill`` takes it; drafts of the run's window are dropped before.
 
@@ -76,13 +75,10 @@ def read_prior_state(
         facts: their billing facts.
         known_at: the run's state of knowledge.
         compared: tenant, invoice_id of those that may be recomputed; None: any.
-        drafts: False: without the drafts that are recorded.
     """
     rerated = store.reratings(connection, scope)
     changes = ReceivedChanges(usage, history.meters, facts, newest_known_at(known_at), rerated, compared)
     rows = read_rows(connection, scope)
-    if not drafts:
-        rows = rows.finalised()
     issued = issued_invoices(rows)
     recompute = recomputed_invoices(issued, changes)
     whole = rows.with_lines(store.lines_of(connection, scope, recompute))

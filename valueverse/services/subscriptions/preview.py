@@ -1,4 +1,4 @@
-"""What a billing event would change on a customer's next invoices: they are billed with and without it.
+"""What a customer would be invoiced next, and what billing events would change of it.
 
 Reads the warehouse (what is finalised already) and the lake; writes nothing.
 """
@@ -11,30 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.catalog import CatalogHistory
-from valueverse.dates import month_later
-from valueverse.invoicing import bill
-from valueverse.invoicing.rendering import billed_days
+from valueverse.dates import month_later, utc_text
+from valueverse.errors import RefusalError
+from valueverse.invoicing.rendering import billed_days, build_invoice_documents
 from valueverse.money import minor_text, minor_units
-from valueverse.platform.stores import billing_store as store
-from valueverse.platform.stores.proposal_store import approved
 from valueverse.schemas.subscriptions import PREVIEWED_AMOUNTS
-from valueverse.services.billing.billing_state import read_prior_state
-from valueverse.services.lake_tables import USAGE_TABLE
-from valueverse.subscriptions import SUBSCRIPTION_STARTED, build_timeline, event_field, local_midnight
+from valueverse.services.billing.next_invoices import CustomerTerms, next_invoices
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    import psycopg
-
-    from valueverse.platform.lake import Lake
+    from valueverse.invoicing import Billed
+    from valueverse.platform.stores.customer_invoices import CustomerInvoices
     from valueverse.services.subscriptions.account_events import PlannedEvent
+    from valueverse.services.subscriptions.billing_log import BillingLog
 
 _MONTHS = 2
 """Months ahead of the event, or of today, that are billed by default."""
 _INVOICE = ("tenant", "subscription", "invoice_type", "period_from", "currency", "revision")
 """An invoice on both sides: an end or a change of periods moves where its period ends."""
+_ORDER = ("period_to", "subscription", pl.col("invoice_type") != "period", "period_from", "currency", "revision")
 
 
 @dataclass(frozen=True)
@@ -59,72 +55,114 @@ class Preview:
         return {"customer": self.customer, "until": self.until, "invoices": self.rows, "held": self.held}
 
 
+@dataclass(frozen=True)
+class UpcomingInvoices:
+    """A customer's invoices that are not final and close up to a date, as if they were billed now.
+
+    Attributes:
+        customer: whose.
+        until: the date.
+        invoices: their documents, the first that closes first.
+        held: sentences about lines that have no amount, and so hold their invoices back.
+        changes: of a hypothetical event: rows as ``Preview`` has them; None: none was stated.
+    """
+
+    customer: str
+    until: date
+    invoices: list[dict[str, Any]]
+    held: list[str]
+    changes: list[dict[str, Any]] | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The answer as JSON values."""
+        changes = {} if self.changes is None else {"changes": plain_rows(self.changes)}
+        until = self.until.isoformat()
+        return {"customer": self.customer, "until": until, "invoices": self.invoices, "held": self.held, **changes}
+
+
 def preview(
-    connection: psycopg.Connection[Any], lake: Lake, planned: PlannedEvent, moment: datetime, until: date | None
+    store: CustomerInvoices, usage: pl.DataFrame, planned: PlannedEvent, moment: datetime, until: date | None
 ) -> Preview:
-    """Bill what is not finalised and closes by ``until`` (by default two months on) without and with the event."""
+    """Bill what is not finalised and closes by ``until`` (by default two months on) without and with the event.
+
+    Args:
+        store: what is finalised of the event's customer.
+        usage: the customer's.
+        planned: the event.
+        moment: now.
+        until: see above.
+    """
     begins = max(moment, *_event_time(planned))
     last = until or month_later(begins.date(), _MONTHS + 1) - timedelta(days=1)
-    sides = {
-        name: _billed(connection, lake, planned.customer, log.facts(), last, moment)
-        for name, log in (("before", planned.before), ("after", planned.after))
-    }
-    rows = _compared(sides["before"].amounts, sides["after"].amounts, sides["after"].zones)
-    return Preview(planned.customer, last, rows, sides["after"].held)
+    before, after = (CustomerTerms.of(log.facts(), planned.customer) for log in (planned.before, planned.after))
+    billed = [next_invoices(store, usage, terms, last, moment) for terms in (before, after)]
+    return Preview(
+        planned.customer, last, _compared(_amounts(billed[0]), _amounts(billed[1]), after.zones), _held(billed[1])
+    )
+
+
+def upcoming_invoices(
+    store: CustomerInvoices,
+    usage: pl.DataFrame,
+    log: BillingLog,
+    moment: datetime,
+    until: date | None,
+    before: BillingLog | None = None,
+) -> UpcomingInvoices:
+    """What the customer of the ``store`` would be invoiced if it were billed now.
+
+    Args:
+        store: what is finalised, as known when.
+        usage: the customer's.
+        log: the tenant's billing events.
+        moment: now, or the instant as of which is asked.
+        until: the tenant's day by which invoices close; by default the one by which the next of the customer's periods
+            has closed.
+        before: the log without hypothetical events, whose effect is wanted.
+
+    Raises:
+        RefusalError: ``unknown_customer``.
+    """
+    terms = CustomerTerms.of(log.facts(), store.customer, store.known_at)
+    if not terms.is_known:
+        raise RefusalError("unknown_customer", f"no event has created a customer {store.customer[:60]!r}", "CUSTOMER")
+    last = until or terms.next_day(moment)
+    billed = next_invoices(store, usage, terms, last, moment)
+    changes = None
+    if before is not None:
+        former = next_invoices(store, usage, CustomerTerms.of(before.facts(), store.customer), last, moment)
+        changes = _compared(_amounts(former), _amounts(billed), terms.zones)
+    ordered = billed.invoices.sort(_ORDER)
+    documents = list(build_invoice_documents(ordered, billed.lines))
+    return UpcomingInvoices(store.customer, last, documents, _held(billed), changes)
+
+
+def plain_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a ``Preview`` with instants and dates as text."""
+    instants, days = ("period_from", "period_to"), ("first_day", "last_day")
+    return [
+        row | {name: utc_text(row[name]) for name in instants} | {name: row[name].isoformat() for name in days}
+        for row in rows
+    ]
 
 
 def _event_time(planned: PlannedEvent) -> list[datetime]:
     return planned.after.events.filter(pl.col("id") == planned.event["id"])["time"].to_list()
 
 
-@dataclass(frozen=True)
-class _Side:
-    """PREVIEWED_AMOUNTS of the customer's invoices, what is held back, and the time zones of customer and tenant."""
-
-    amounts: pl.DataFrame
-    held: list[str]
-    zones: list[str | None]
-
-
-def _billed(
-    connection: psycopg.Connection[Any], lake: Lake, customer: str, facts: pl.DataFrame, last: date, moment: datetime
-) -> _Side:
-    mine = _of_customer(facts, customer)
-    history = CatalogHistory.from_facts(mine)
-    timeline = build_timeline(mine, history.plans, None)
-    tenant = timeline.tenants["tenant"].to_list()
-    usage = lake.scan(USAGE_TABLE).filter(pl.col("tenant").is_in(tenant), pl.col("customer") == customer)
-    known_at = dict.fromkeys(tenant, moment)
-    scope = store.Scope(tenant)
-    prior = read_prior_state(connection, scope, usage, history, mine, known_at, drafts=False)
-    window = (min(mine["time"].min().date(), last) - timedelta(days=2), last)  # type: ignore[union-attr]  # an instant
-    closing = local_midnight(timeline.tenants, pl.lit(last), "timezone", "closing")["closing"].max()
-    billed = bill(
-        timeline, history, usage, window, known_at=known_at, closed_by=closing, prior=prior,  # type: ignore[arg-type]
-        outcomes=approved(connection, scope, moment),
-    )  # fmt: skip
-    problems = billed.problems.filter(pl.col("customer") == customer)
-    held = [f"{row['subscription']}, line {row['key']}: {row['problem']}" for row in problems.iter_rows(named=True)]
-    invoices = billed.invoices.filter(pl.col("customer") == customer)
+def _amounts(billed: Billed) -> pl.DataFrame:
+    """PREVIEWED_AMOUNTS of a customer's invoices."""
+    invoices = billed.invoices
     totals = invoices.select(*_INVOICE, "period_to", pl.lit("").alias("line"), pl.col("total_minor").alias("minor"))
-    lines = (
-        billed.lines.filter(pl.col("customer") == customer)
-        .group_by(*_INVOICE, "period_to", pl.col("key").alias("line"), maintain_order=True)
-        .agg(pl.col("amount_minor").sum().alias("minor"))
+    lines = billed.lines.group_by(*_INVOICE, "period_to", pl.col("key").alias("line"), maintain_order=True).agg(
+        pl.col("amount_minor").sum().alias("minor")
     )
-    owners = (timeline.customers.filter(pl.col("customer") == customer), timeline.tenants)
-    zones = [zone for owner in owners for zone in owner["timezone"]]
-    return _Side(PREVIEWED_AMOUNTS.conform(pl.concat([totals, lines.select(totals.columns)])), held, zones)
+    return PREVIEWED_AMOUNTS.conform(pl.concat([totals, lines.select(totals.columns)]))
 
 
-def _of_customer(facts: pl.DataFrame, customer: str) -> pl.DataFrame:
-    """The tenant's facts without those of other customers and their subscriptions: invoices are of one customer."""
-    named = facts.with_columns(event_field("customer"), event_field("subscription"))
-    started = named.filter(pl.col("type") == SUBSCRIPTION_STARTED, pl.col("customer") == customer)["subscription"]
-    own = pl.col("customer").is_null() & (
-        pl.col("subscription").is_null() | pl.col("subscription").is_in(started.to_list())
-    )
-    return named.filter((pl.col("customer") == customer) | own).select(facts.columns)
+def _held(billed: Billed) -> list[str]:
+    rows = billed.problems.iter_rows(named=True)
+    return [f"{row['subscription']}, line {row['key']}: {row['problem']}" for row in rows]
 
 
 def _compared(before: pl.DataFrame, after: pl.DataFrame, zones: list[str | None]) -> list[dict[str, Any]]:

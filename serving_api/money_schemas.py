@@ -1,0 +1,105 @@
+"""Shapes of questions about money that is not final, and of their answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from serving_api.schemas import Day, Key
+from valueverse.errors import RefusalError
+from valueverse.services.instants import read_instant
+
+
+def _instant(value: object) -> object:
+    if value is None:
+        return None
+    try:
+        found = read_instant(value, "UTC", "known_at")
+    except RefusalError as refusal:
+        raise ValueError(refusal.message) from refusal
+    if found > datetime.now(UTC):
+        raise ValueError("nothing is known yet of what will be known then: an instant that has passed")
+    return found
+
+
+KnownAt = Annotated[
+    datetime | None,
+    BeforeValidator(_instant),
+    Field(
+        description="As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default.",
+        json_schema_extra={"type": ["string", "null"]},
+        examples=["2024-01-05T00:00:00Z"],
+    ),
+]
+Until = Annotated[
+    Day | None,
+    Field(
+        description="Invoices that close up to the beginning of this day in the tenant's time zone, at most three "
+        "years ahead; by default those up to the close of the next of the customer's periods.",
+        examples=["2024-02-01"],
+    ),
+]
+
+
+class UpcomingQuery(BaseModel):
+    """Which invoices are asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+    until: Until = None
+    known_at: KnownAt = None
+
+
+class PreviewRequest(BaseModel):
+    """Billing events that nobody has sent, and whose invoices they may change."""
+
+    model_config = ConfigDict(extra="forbid")
+    customer: Annotated[Key, Field(examples=["chat"])]
+    until: Until = None
+    events: Annotated[
+        list[dict[str, Any]],
+        Field(
+            max_length=100,
+            description="CloudEvents of the types in docs/events.md, applied in this order on top of what is known.",
+        ),
+    ] = []
+
+
+class InvoiceChange(BaseModel):
+    """What the events change of an invoice; below it, of each of its lines that differs."""
+
+    subscription: str | None
+    invoice_type: Annotated[str, Field(examples=["period"])]
+    period_from: Annotated[str, Field(examples=["2024-01-01T00:00:00Z"])]
+    period_to: str
+    first_day: Annotated[str, Field(description="First and last day, where it is billed.", examples=["2024-01-01"])]
+    last_day: str
+    line: Annotated[str | None, Field(description="Null: the invoice's total.")]
+    currency: str
+    before: Annotated[str, Field(examples=["25.00"])]
+    after: Annotated[str, Field(examples=["19.35"])]
+    difference: Annotated[str, Field(examples=["-5.65"])]
+
+
+class InvoicePreview(BaseModel):
+    """A customer's invoices that are not final, without and with an event."""
+
+    customer: Annotated[str, Field(examples=["chat"])]
+    until: Annotated[str, Field(description="Invoices that close up to this day.", examples=["2024-04-30"])]
+    invoices: list[InvoiceChange]
+    held: list[str]
+
+
+class UpcomingInvoices(BaseModel):
+    """A customer's invoices that are not final, as if they were billed now."""
+
+    customer: Annotated[str, Field(examples=["chat"])]
+    until: Annotated[str, Field(examples=["2024-02-01"])]
+    invoices: Annotated[
+        list[dict[str, Any]], Field(description="Documents as drafts have them, the first that closes first.")
+    ]
+    held: Annotated[list[str], Field(description="Lines that have no amount; their invoices are held back.")]
+    changes: Annotated[
+        list[InvoiceChange] | None, Field(description="What the events of a preview change; absent elsewhere.")
+    ] = None

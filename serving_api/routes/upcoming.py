@@ -1,0 +1,172 @@
+"""Money that is not final: a customer's next invoices, and what billing events that nobody has sent would change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving_api.money_schemas import PreviewRequest, UpcomingInvoices, UpcomingQuery
+from serving_api.problems import Problem, field_error
+from serving_api.responses import refuse_parameters, refuse_repeated, respond
+from serving_api.routes.writes import refused, require_media, waiting_of
+from serving_api.schemas import is_plain
+from serving_api.security.authentication import requires
+from serving_api.security.tokens import Identity
+from serving_api.service import service_of
+from serving_api.writes import read_object
+from valueverse.errors import RefusalError
+from valueverse.platform.lake import Lake
+from valueverse.platform.stores.customer_invoices import CustomerInvoices
+from valueverse.platform.warehouse import connect
+from valueverse.services.billing.next_invoices import customer_usage
+from valueverse.services.subscriptions.billing_log import read_log
+from valueverse.services.subscriptions.hypothetical import with_events
+from valueverse.services.subscriptions.preview import upcoming_invoices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from valueverse.platform.settings import Settings
+    from valueverse.services.subscriptions.billing_log import WaitingRequest
+
+router = APIRouter(prefix="/v1", tags=["billing"])
+_Reader = Annotated[Identity, Depends(requires("billing:read"))]
+_AHEAD = timedelta(days=3 * 366)
+_EXAMPLE = {
+    "customer": "chat",
+    "until": "2024-03-01",
+    "events": [
+        {
+            "specversion": "1.0",
+            "id": "what-if",
+            "source": "sales",
+            "type": "billing.subscription.changed",
+            "time": "2024-02-01T00:00:00Z",
+            "data": {"subscription": "chat-main", "plan": "pro"},
+        }
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whose next invoices are asked for.
+
+    Attributes:
+        tenant: who invoices.
+        customer: who is invoiced.
+        until: the day by which they close.
+        known_at: as known then; None: now.
+        events: hypothetical ones; None: none are.
+    """
+
+    tenant: str
+    customer: str
+    until: date | None
+    known_at: datetime | None = None
+    events: Sequence[Any] | None = None
+
+
+@router.get(
+    "/customers/{key}/upcoming-invoice",
+    response_model=UpcomingInvoices,
+    summary="A customer's next invoices",
+)
+async def upcoming(
+    request: Request,
+    key: Annotated[str, Path(description="Customer key, percent-encoded.", examples=["chat"])],
+    query: Annotated[UpcomingQuery, Query()],
+    identity: _Reader,
+) -> Response:
+    """What is not final yet, as if it were billed now: with the usage and the billing events that are known, those that
+    wait for ingestion among them. Usage that waits is not in it.
+    """
+    refuse_repeated(request)
+    if not is_plain(key):
+        raise _unknown()
+    question = Question(identity.tenant, key, _bounded(query.until, "query.until"), query.known_at)
+    try:
+        return respond(request, await _answer(request, question))
+    except RefusalError as refusal:
+        raise _unknown() from refusal
+
+
+@router.post(
+    "/invoices/preview",
+    response_model=UpcomingInvoices,
+    summary="Preview invoices",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": PreviewRequest.model_json_schema(), "example": _EXAMPLE},
+            },
+        }
+    },
+)
+async def preview(request: Request, identity: _Reader) -> Response:
+    """A customer's next invoices as if billing events had been received now, and what these change. Nothing is
+    written."""
+    refuse_parameters(request)
+    require_media(request, "application/json")
+    try:
+        stated = PreviewRequest.model_validate(read_object(await request.body()))
+        until = _bounded(stated.until, "body.until")
+        question = Question(identity.tenant, stated.customer, until, events=stated.events)
+        return Response(await _answer(request, question), media_type="application/json")
+    except ValidationError as error:
+        wrong = [field_error(one, "body") for one in error.errors()]
+        raise Problem("invalid-request", "One or more values are not acceptable.", errors=wrong) from error
+    except RefusalError as refusal:
+        if refusal.code == "malformed" and not refusal.path:
+            raise Problem("malformed-request", refusal.message) from refusal
+        if refusal.code == "unknown_customer" and not refusal.path.startswith("events"):
+            raise _unknown() from refusal
+        raise refused(refusal, refusal.path if refusal.path.startswith("body") else f"body.{refusal.path}") from refusal
+
+
+def _bounded(until: date | None, path: str) -> date | None:
+    today = datetime.now(UTC).date()
+    if until is not None and not date(1970, 1, 2) <= until <= today + _AHEAD:
+        error = {"path": path, "message": "from 1970-01-02 to three years ahead"}
+        raise Problem("invalid-request", "Nothing can be previewed up to this day.", errors=[error])
+    return until
+
+
+async def _answer(request: Request, question: Question) -> bytes:
+    """The answer as JSON.
+
+    Raises:
+        Problem: ``unavailable``.
+        RefusalError: ``unknown_customer``; what is refused of hypothetical events.
+    """
+    service, moment = service_of(request), datetime.now(UTC)
+    # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
+    requests = waiting_of(await service.database.call("waiting_requests", question.tenant))
+    work = partial(_found, service.settings, question, requests, moment)
+    return await service.engine.work(question.tenant, work)
+
+
+def _found(settings: Settings, question: Question, requests: Sequence[WaitingRequest], moment: datetime) -> bytes:
+    lake, tenant, customer = Lake(settings.lake_url), question.tenant, question.customer
+    log = read_log(lake, settings.landing, tenant, moment, requests)
+    after = log if question.events is None else with_events(log, question.events, moment)
+    before = None if question.events is None else log
+    usage = customer_usage(lake, tenant, customer)
+    with connect(settings, "api") as connection:
+        store = CustomerInvoices(connection, "api", tenant, customer, question.known_at)
+        as_of = question.known_at or moment
+        found = upcoming_invoices(store, usage, after, as_of, question.until, before)
+    return orjson.dumps(found.document())
+
+
+def _unknown() -> Problem:
+    return Problem("not-found", "No customer has this key.")

@@ -1,0 +1,151 @@
+"""What one customer would be invoiced next: the engine on what is known of it, and on what is finalised already.
+
+Reads the warehouse by the functions that the API may call too, and the lake; writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.catalog import CatalogHistory
+from valueverse.invoicing import (
+    Billed,
+    BilledRows,
+    PriorState,
+    ReceivedChanges,
+    bill,
+    derive_prior_state,
+    issued_invoices,
+    next_close,
+    recomputed_invoices,
+)
+from valueverse.schemas.metering import USAGE
+from valueverse.services.lake_tables import USAGE_TABLE
+from valueverse.subscriptions import SUBSCRIPTION_STARTED, build_timeline, event_field, local_date, local_midnight
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.stores.customer_invoices import CustomerInvoices
+    from valueverse.subscriptions import Timeline
+
+
+@dataclass(frozen=True)
+class CustomerTerms:
+    """A customer's billing facts (BILLING_FACTS), and what they come to.
+
+    Attributes:
+        customer: its key.
+        facts: those of the tenant without other customers'.
+        history: the tenant's catalogs.
+        timeline: of the facts.
+    """
+
+    customer: str
+    facts: pl.DataFrame
+    history: CatalogHistory
+    timeline: Timeline
+
+    @classmethod
+    def of(cls, facts: pl.DataFrame, customer: str, known_at: datetime | None = None) -> CustomerTerms:
+        """The terms of a customer by the facts of its tenant; ``known_at``: as known then."""
+        mine = _of_customer(facts, customer)
+        if known_at is not None:
+            mine = mine.filter(pl.col("received_at") <= known_at)
+        history = CatalogHistory.from_facts(mine)
+        return cls(customer, mine, history, build_timeline(mine, history.plans, known_at))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether an event has created the customer."""
+        return self.customer in self.timeline.customers["customer"]
+
+    @property
+    def zones(self) -> list[str | None]:
+        """Time zones of the customer and of the tenant."""
+        owners = (self.timeline.customers.filter(pl.col("customer") == self.customer), self.timeline.tenants)
+        return [zone for owner in owners for zone in owner["timezone"]]
+
+    def next_day(self, moment: datetime) -> date:
+        """The tenant's first day that begins once the next of the customer's periods has closed, or begun; the day
+        after ``moment`` where there is none."""
+        tenants = self.timeline.tenants
+        close = next_close(self.timeline.segments, tenants, moment) or moment
+        dated = local_date(tenants, pl.lit(close), "timezone", "day")
+        begins = local_midnight(dated, pl.col("day"), "timezone", "begins")
+        day: date = begins["day"][0]
+        return day if begins["begins"][0] == close else day + timedelta(days=1)
+
+
+def customer_usage(lake: Lake, tenant: str, customer: str) -> pl.DataFrame:
+    """The customer's USAGE."""
+    own = lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant, pl.col("customer") == customer)
+    return USAGE.conform(own.collect())
+
+
+def next_invoices(
+    store: CustomerInvoices, usage: pl.DataFrame, terms: CustomerTerms, until: date, moment: datetime
+) -> Billed:
+    """The customer's invoices that are not final and close by the beginning of ``until``.
+
+    Args:
+        store: what is finalised.
+        usage: the customer's.
+        terms: the customer's.
+        until: a day of the tenant.
+        moment: what was received later is not known, and what is approved later is not approved.
+    """
+    if terms.facts.is_empty():
+        raise ValueError("nothing is known of the tenant")
+    rows = BilledRows(store.invoices(), store.lines(), *store.deductions(), *store.recomputed())
+    received = usage.filter(pl.col("received_at") <= moment)
+    known_at = dict.fromkeys(terms.timeline.tenants["tenant"], _known_at(terms.facts, received, rows.invoices, moment))
+    prior = _prior_state(store, rows, received.lazy(), terms, known_at)
+    first: datetime = terms.facts["time"].min()  # type: ignore[assignment]  # facts have instants
+    begins = min(first.date(), until) - timedelta(days=2)
+    closing = local_midnight(terms.timeline.tenants, pl.lit(until), "timezone", "closing")["closing"].max()
+    billed = bill(
+        terms.timeline, terms.history, received.lazy(), (begins, until), known_at=known_at,
+        closed_by=closing, prior=prior, outcomes=store.proposals(moment),  # type: ignore[arg-type]  # an instant
+    )  # fmt: skip
+    own = pl.col("customer") == terms.customer
+    parts = {name: getattr(billed, name).filter(own) for name in ("invoices", "lines", "problems")}
+    return replace(billed, **parts)
+
+
+def _known_at(facts: pl.DataFrame, usage: pl.DataFrame, invoices: pl.DataFrame, moment: datetime) -> datetime:
+    """When the newest of all that bears on the customer was received: the same until something new does."""
+    columns = [frame[name] for frame in (facts, usage) for name in ("received_at", "known_until")]
+    newest = pl.concat([column.drop_nulls() for column in [*columns, invoices["events_known_at"]]])
+    known: datetime = newest.filter(newest <= moment).max()  # type: ignore[assignment]  # a tenant has facts
+    return known
+
+
+def _prior_state(
+    store: CustomerInvoices,
+    rows: BilledRows,
+    usage: pl.LazyFrame,
+    terms: CustomerTerms,
+    known_at: dict[str, datetime],
+) -> PriorState:
+    rerated = store.reratings()
+    changes = ReceivedChanges(usage, terms.history.meters, terms.facts, max(known_at.values()), rerated)
+    issued = issued_invoices(rows)
+    recompute = recomputed_invoices(issued, changes)
+    whole = rows.with_lines(store.lines(recompute["invoice_id"].to_list()))
+    return derive_prior_state(whole, issued, recompute, rerated)
+
+
+def _of_customer(facts: pl.DataFrame, customer: str) -> pl.DataFrame:
+    """The tenant's facts without those of other customers and their subscriptions: invoices are of one customer."""
+    named = facts.with_columns(event_field("customer"), event_field("subscription"))
+    started = named.filter(pl.col("type") == SUBSCRIPTION_STARTED, pl.col("customer") == customer)["subscription"]
+    own = pl.col("customer").is_null() & (
+        pl.col("subscription").is_null() | pl.col("subscription").is_in(started.to_list())
+    )
+    return named.filter((pl.col("customer") == customer) | own).select(facts.columns)
