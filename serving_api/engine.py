@@ -96,11 +96,11 @@ class Engine:
             turn.lock.release()
             self._leave(tenant, turn)
 
-        def tell(_: Future[Result]) -> None:
+        def notify(_: Future[Result]) -> None:
             with suppress(RuntimeError):  # the loop may be over
                 loop.call_soon_threadsafe(done)
 
-        job.add_done_callback(tell)
+        job.add_done_callback(notify)
         return job
 
     def _leave(self, tenant: str, turn: _Turn) -> None:

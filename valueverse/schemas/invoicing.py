@@ -258,8 +258,5 @@ FOUND_UNCHANGED = Contract(
 CORRECTED_IN_VAIN = Contract({"tenant": TEXT, "invoice_id": TEXT}, key=("tenant", "invoice_id"))
 """Invoices of which a correction was voided with the invoice that it is on."""
 
-FOUND_RECOMPUTED = Contract(dict(UNCHANGED_INVOICES), nullable=("events_known_at",))
-"""UNCHANGED_INVOICES; ``events_known_at`` null: CORRECTED_IN_VAIN."""
-
 HELD_LINES = Contract({**_INVOICE, "key": TEXT, "problem": TEXT, "month": pl.Date()})
 """Lines that could not be priced, whose invoices are held back; ``month``: in which the invoice closes."""

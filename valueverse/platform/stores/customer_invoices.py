@@ -17,7 +17,6 @@ from valueverse.schemas.invoicing import (
     BILLED_INVOICES,
     BILLED_LINES,
     CORRECTED_IN_VAIN,
-    FOUND_RECOMPUTED,
     RERATINGS,
     UNCHANGED_INVOICES,
 )
@@ -60,7 +59,8 @@ class CustomerInvoices(Functions):
 
     def recomputed(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """UNCHANGED_INVOICES and CORRECTED_IN_VAIN."""
-        found = self._frame("prior_recomputed", FOUND_RECOMPUTED)
+        # Without a state of knowledge: whose correction was voided.
+        found = self._frame("prior_recomputed", UNCHANGED_INVOICES)
         unchanged, in_vain = found.drop_nulls(), found.filter(pl.col("events_known_at").is_null())
         return UNCHANGED_INVOICES.conform(unchanged), CORRECTED_IN_VAIN.conform(in_vain)
 

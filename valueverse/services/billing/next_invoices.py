@@ -119,7 +119,7 @@ def next_invoices(
 
 
 def _known_at(facts: pl.DataFrame, usage: pl.DataFrame, invoices: pl.DataFrame, moment: datetime) -> datetime:
-    """When the newest of all that bears on the customer was received: the same until something new does."""
+    """When the newest of what the customer is billed by was received: the same until something new is."""
     columns = [frame[name] for frame in (facts, usage) for name in ("received_at", "known_until")]
     newest = pl.concat([column.drop_nulls() for column in [*columns, invoices["events_known_at"]]])
     known: datetime = newest.filter(newest <= moment).max()  # type: ignore[assignment]  # a tenant has facts

@@ -45,14 +45,16 @@ returns table (
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select l.tenant_id::text, l.invoice_id::text, l.line_no, l.key, l.kind, l.description, l.meter,
            coalesce(l.dimensions::text, ''), l.service_to, l.quantity, l.amount_precise, l.amount_minor, l.discount_minor,
-           l.tax_minor, l.event_count, l.corrected_invoice_id::text, t.percent, t.key
+           l.tax_minor, l.event_count, l.corrected_invoice_id::text,
+           case when among is not null and i.tax_total_minor <> 0 then (
+                select (tax ->> 'percent')::numeric from jsonb_array_elements(i.document::jsonb -> 'taxes') as tax
+                 where tax -> 'lines' @> to_jsonb(l.line_no) limit 1) end,
+           case when among is not null and i.tax_total_minor <> 0 then (
+                select tax ->> 'key' from jsonb_array_elements(i.document::jsonb -> 'taxes') as tax
+                 where tax -> 'lines' @> to_jsonb(l.line_no) limit 1) end
       from billing.prior_invoices(for_tenant, of_customer, known_at) as p
-      join billing.invoice as i on i.tenant_id = for_tenant and i.invoice_id = p.invoice_id::uuid
+      join billing.invoice as i on i.tenant_id = p.tenant and i.invoice_id = p.invoice_id::uuid
       join billing.invoice_line as l on l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id
-      left join lateral (
-            select (tax ->> 'percent')::numeric as percent, tax ->> 'key' as key
-              from jsonb_array_elements(i.document::jsonb -> 'taxes') as tax
-             where among is not null and i.tax_total_minor <> 0 and tax -> 'lines' @> to_jsonb(l.line_no) limit 1) as t on true
      where p.voided_at is null
        and (among is null and (l.kind = 'one_off' or l.corrected_invoice_id is not null or i.invoice_type = 'threshold')
             or l.invoice_id = any(among) and l.corrected_invoice_id is null
@@ -63,16 +65,16 @@ $$;
 create function billing.prior_deductions(for_tenant text, of_customer text, known_at timestamptz)
 returns table (tenant text, invoice_id text, "position" integer, kind text, origin text, key text, amount_minor bigint)
 language sql stable set search_path = pg_catalog, pg_temp as $$
-    select p.tenant, p.invoice_id, d."position", d.kind, d.origin, d.key, d.amount_minor
+    select p.tenant, p.invoice_id, c."position", c.kind, c.origin, c.key, c.amount_minor
       from billing.prior_invoices(for_tenant, of_customer, known_at) as p
-     cross join lateral (
-            select c."position", c.kind, c.origin, c.key, c.amount_minor from billing.invoice_credit as c
-             where c.tenant_id = for_tenant and c.invoice_id = p.invoice_id::uuid
-             union all
-            select s."position", null, s.origin, s.key, s.amount_minor from billing.invoice_discount as s
-             where s.tenant_id = for_tenant and s.invoice_id = p.invoice_id::uuid) as d
+      join billing.invoice_credit as c on c.tenant_id = p.tenant and c.invoice_id = p.invoice_id::uuid
      where p.voided_at is null
-     order by p.invoice_id, d."position"
+     union all
+    select p.tenant, p.invoice_id, s."position", null, s.origin, s.key, s.amount_minor
+      from billing.prior_invoices(for_tenant, of_customer, known_at) as p
+      join billing.invoice_discount as s on s.tenant_id = p.tenant and s.invoice_id = p.invoice_id::uuid
+     where p.voided_at is null
+     order by 2, 3
 $$;
 
 -- Invoices that were recomputed without a change; events_known_at null: whose correction was voided.
@@ -81,13 +83,13 @@ returns table (tenant text, invoice_id text, events_known_at timestamptz)
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select p.tenant, p.invoice_id, max(u.events_known_at)
       from billing.prior_invoices(for_tenant, of_customer, known_at) as p
-      join billing.unchanged_invoice as u on u.tenant_id = for_tenant and u.invoice_id = p.invoice_id::uuid
+      join billing.unchanged_invoice as u on u.tenant_id = p.tenant and u.invoice_id = p.invoice_id::uuid
      where known_at is null or u.found_at <= known_at
      group by 1, 2
      union all
     select distinct p.tenant, l.corrected_invoice_id::text, null::timestamptz
       from billing.prior_invoices(for_tenant, of_customer, known_at) as p
-      join billing.invoice_line as l on l.tenant_id = for_tenant and l.invoice_id = p.invoice_id::uuid
+      join billing.invoice_line as l on l.tenant_id = p.tenant and l.invoice_id = p.invoice_id::uuid
      where p.voided_at is not null and l.corrected_invoice_id is not null
      order by 2, 3
 $$;
@@ -98,7 +100,7 @@ returns table (tenant text, invoice_id text, rerate_catalog_hash text, document 
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select distinct on (r.invoice_id) r.tenant_id::text, r.invoice_id::text, r.catalog_hash, r.document
       from billing.prior_invoices(for_tenant, of_customer, known_at) as p
-      join billing.rerating as r on r.tenant_id = for_tenant and r.invoice_id = p.invoice_id::uuid
+      join billing.rerating as r on r.tenant_id = p.tenant and r.invoice_id = p.invoice_id::uuid
      where known_at is null or r.applied_at <= known_at
      order by r.invoice_id, r.applied_at desc, r.plan_id
 $$;
@@ -111,24 +113,25 @@ returns table (
 )
 language sql stable set search_path = pg_catalog, pg_temp as $$
     with answers as (
-        select v.proposal, min(v.said_at) filter (where v.verdict = 'accepted') as accepted_at,
+        select v.tenant_id, v.proposal, min(v.said_at) filter (where v.verdict = 'accepted') as accepted_at,
                bool_or(v.verdict = 'disputed') as disputed, bool_or(v.verdict = 'withdrawn') as withdrawn
           from value.verdict as v
-         where v.tenant_id = for_tenant and v.said_at <= approved_by group by 1),
+         where v.tenant_id = for_tenant and v.said_at <= approved_by group by 1, 2),
+    decided as (
+        select p.*, coalesce(a.accepted_at, case when a.disputed then null else p.disputable_until end) as approved_at
+          from value.proposal as p
+          left join answers as a on a.tenant_id = p.tenant_id and a.proposal = p.proposal
+         where p.tenant_id = for_tenant and p.customer = of_customer and not coalesce(a.withdrawn, false)),
     billed as (
-        select l.proposal, min(p.invoice_id) as invoice_id
+        select l.tenant_id, l.proposal, min(p.invoice_id) as invoice_id
           from billing.prior_invoices(for_tenant, of_customer, known_at) as p
-          join billing.invoice_line as l on l.tenant_id = for_tenant and l.invoice_id = p.invoice_id::uuid
-         where p.voided_at is null and l.kind = 'outcome' group by 1)
+          join billing.invoice_line as l on l.tenant_id = p.tenant and l.invoice_id = p.invoice_id::uuid
+         where p.voided_at is null and l.kind = 'outcome' group by 1, 2)
     select p.tenant_id::text, p.proposal, p.customer, p.subscription, p.charge, p.period_from, p.period_to, p.amount,
-           p.currency::text, d.approved_at, p.model, p.commit_id, p.run_hash, b.invoice_id
-      from value.proposal as p
-      left join answers as a on a.proposal = p.proposal
-      left join billed as b on b.proposal = p.proposal
-     cross join lateral (
-            select coalesce(a.accepted_at, case when a.disputed then null else p.disputable_until end) as approved_at) as d
-     where p.tenant_id = for_tenant and p.customer = of_customer and not coalesce(a.withdrawn, false)
-       and d.approved_at <= approved_by and p.amount <> 0
+           p.currency::text, p.approved_at, p.model, p.commit_id, p.run_hash, b.invoice_id
+      from decided as p
+      left join billed as b on b.tenant_id = p.tenant_id and b.proposal = p.proposal
+     where p.approved_at <= approved_by and p.amount <> 0
      order by p.proposal
 $$;
 

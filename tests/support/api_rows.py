@@ -1,0 +1,62 @@
+"""Rows of the tables that functions of the schema ``api`` read and ``billing_rows`` leaves empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.support.billing_rows import TENANTS, invoice_id, secret_of
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+def fill(admin: psycopg.Connection[Any]) -> None:
+    """One of each tenant, in the administrator's transaction."""
+    for tenant in TENANTS:
+        admin.execute(
+            "insert into inbox.batch (tenant_id, receipt, received_at, body, events, expanded, key_hashes)"
+            " values (%s, gen_random_uuid(), now(), 'b', 1, 1, 'k')",
+            [tenant],
+        )
+        admin.execute(
+            "insert into billing.unchanged_invoice values (%s, %s, now(), now())",
+            [tenant, invoice_id(tenant, "2023-10")],
+        )
+        admin.execute(
+            "insert into inbox.answer (tenant_id, key_hash, fingerprint, status, body)"
+            " values (%s, sha256('k'), sha256('f'), 201, 'b')",
+            [tenant],
+        )
+        for table, names, values in (("credit", "kind, ", "'wallet', "), ("discount", "", "")):
+            query = (
+                f"alter table billing.invoice_{table} disable trigger user; insert into billing.invoice_{table}"
+                f" (tenant_id, invoice_id, position, {names}key, origin, amount_minor)"
+                f" values ('{tenant}', '{invoice_id(tenant, '2023-10')}', 1, {values}'k', 'o', 1)"
+            )
+            admin.execute(query.encode())
+        admin.execute(
+            "insert into billing.rerating values (%s, 'p', %s, null, null, now())",
+            [tenant, invoice_id(tenant, "2023-10")],
+        )
+        admin.execute(
+            "insert into value.verdict values (%s, %s, 'accepted', 'x', null, now())",
+            [tenant, f"proposal {secret_of(tenant)}"],
+        )
+        admin.execute(
+            "insert into billing.invoice_void values (%s, %s, 'x', now())",
+            [tenant, invoice_id(tenant, "2023-10")],
+        )
+        admin.execute(
+            "insert into billing.credit_note values (%s, 'n', %s, null, null, 1, 'x', now())",
+            [tenant, secret_of(tenant)],
+        )
+        admin.execute(
+            "insert into billing.catalog values (%s, %s, now(), to_jsonb(%s::text))",
+            [tenant, f"hash of {tenant}", secret_of(tenant)],
+        )
+        admin.execute(
+            "insert into auth.refresh_token"
+            " (tenant_id, token_hash, family, key_prefix, idle_expires_at, expires_at)"
+            " values (%s, 'h', gen_random_uuid(), 'p', now(), now())",
+            [tenant],
+        )
