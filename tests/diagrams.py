@@ -33,6 +33,7 @@ SCHEMAS = {
     "auth": "Credentials of the API",
     "guard": "Which analyst may read which tenant",
     "inbox": "Events received by the API",
+    "vault": "Data keys, wrapped: what they seal is in no other form",
 }
 _COLUMNS = """
 select n.nspname, c.relname, a.attname, coalesce(nullif(t.typname, ''), '?'), a.attnotnull,

@@ -23,6 +23,7 @@ from valueverse.commands.billing import (
     subscriptions,
 )
 from valueverse.commands.calculators import finance, invoice, meter, periods, price, prorate
+from valueverse.commands.privacy import privacy
 from valueverse.commands.project import init, run
 from valueverse.commands.project.project_tenant import default_tenants
 from valueverse.commands.servers import analysts, demo, doctor, servers, sql, status, tenants
@@ -86,6 +87,7 @@ for command in (
     ledger,
     value,
     audit,
+    privacy,
     sql,
     tenants,
     analysts,

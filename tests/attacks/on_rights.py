@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 API, READER, OWNER, BUILDER = "valueverse_api", "valueverse_reader", "valueverse_owner", "valueverse_builder"
 GROUP = "valueverse_analyst"
-STATIC = ("billing", "value", "audit", "inbox", "auth", "guard", "api")
+STATIC = ("billing", "value", "audit", "inbox", "auth", "guard", "vault", "api")
 USER_SCHEMAS = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
 
 
@@ -166,7 +166,11 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
     if role == BUILDER:
         if schema in {"billing", "value", "audit", "inbox"}:
             return privilege in _WRITTEN_BY_READER
-        return (schema, table) == ("auth", "api_key") and privilege in {"SELECT", "INSERT", "UPDATE"}
+        return (schema, table) in {("auth", "api_key"), ("vault", "data_key")} and privilege in {
+            "SELECT",
+            "INSERT",
+            "UPDATE",
+        }
     return False
 
 

@@ -63,12 +63,13 @@ SERVERS = ("up", "status", "logs", "down")
 ELSEWHERE = {
     "demo": "tests/end_to_end/test_demo.py",
     "run": "tests/end_to_end/test_readme.py",
+    "privacy rotate-wrapping-key": "tests/commands/privacy/test_keys.py",
     "valueverse status --watch": "tests/services/operations/test_installation_status.py",
     "valueverse invoices pdf acme-000001 --credit-note crm#7 --out credit.pdf": (
         "tests/services/billing/test_stored_invoices.py"
     ),
 }
-"""Commands and examples that take a minute or no end, or a journal, and the test that runs them."""
+"""Commands and examples that take a minute or no end, a journal, or secrets of their own, and their test."""
 EXAMPLES = examples()
 RUN_HERE = [name for name in sorted(EXAMPLES) if name not in SERVERS and name not in ELSEWHERE]
 

@@ -71,6 +71,7 @@ COMMANDS = {
     ),
     "audit sign": SERVERS,
     "audit key": "writes the installation's public key",
+    **dict.fromkeys(("privacy rotate-wrapping-key", "privacy rotate-data-keys"), KEYS),
     **dict.fromkeys(
         ("audit list", "audit export", "audit verify"),
         "the entries of GET /v1/audit/entries, with instants",

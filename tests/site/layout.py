@@ -24,7 +24,16 @@ TOP = {
 HANDBOOK: dict[str, list[str]] = {
     "Billing": ["catalog.md", "events.md", "formats.md", "explain.md", "ledger.md", "finance.md"],
     "Value": ["value-models.md", "tutorial-value.md"],
-    "Use": ["settings.md", "cookbook.md", "api.md", "audit.md", "exit-codes.md", "glossary.md", "features.md"],
+    "Use": [
+        "settings.md",
+        "cookbook.md",
+        "api.md",
+        "audit.md",
+        "privacy.md",
+        "exit-codes.md",
+        "glossary.md",
+        "features.md",
+    ],
 }
 """Pages of docs/ itself, by what somebody wants to know; docs/testing.md is for those who change the code."""
 

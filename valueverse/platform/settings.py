@@ -76,6 +76,10 @@ class Settings(BaseSettings):
 
     external_audit_dir: Path | None = Field(default=None, validation_alias="VALUEVERSE_AUDIT_DIR")
 
+    vault_url: str | None = Field(default=None, description="a server with Vault's API, which wraps data keys")
+    vault_mount: str = Field(default="transit", pattern=r"^[\w/-]+$", description="where its transit engine is mounted")
+    vault_key: str = Field(default="valueverse", pattern=r"^[\w.-]+$", description="the key of that engine")
+
     @field_validator(
         "home", "external_secrets_dir", "external_landing", "external_audit_dir", "catalog", "fonts", "project_file"
     )
@@ -87,6 +91,7 @@ class Settings(BaseSettings):
         "external_postgres_url",
         "external_redis_url",
         "external_lake_url",
+        "vault_url",
         "project_file",
         "tenant",
         "fonts",

@@ -1,0 +1,1 @@
+"""``valueverse privacy``: data about people, and the keys that seal it."""

@@ -1,0 +1,1 @@
+"""Protection of data about people: keys, export, restriction and erasure."""
