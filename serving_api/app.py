@@ -16,7 +16,6 @@ from serving_api import openapi
 from serving_api.dialects import ingest
 from serving_api.dialects.errors import answer_problem
 from serving_api.groups import elsewhere
-from serving_api.logs import make_log
 from serving_api.middleware import VERSION, Frame
 from serving_api.routes import (
     audit,
@@ -36,6 +35,7 @@ from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
 from valueverse.errors import RefusalError
 from valueverse.platform.settings import Settings, get_settings
+from valueverse.platform.telemetry.logs import make_log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

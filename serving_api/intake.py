@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import anyio.to_thread
 
+from serving_api.metrics import BODY_BYTES, SHED
 from serving_api.problems import Problem
 
 if TYPE_CHECKING:
@@ -45,10 +46,12 @@ class Intake:
             with anyio.move_on_after(_PATIENCE) as waiting:
                 async for part in request.stream():
                     if len(part) > self._left:
+                        SHED.inc()
                         headers = {"Retry-After": "1"}
                         raise Problem("unavailable", "Too many events are being received.", headers=headers)
                     taken += len(part)
                     self._left -= len(part)
+                    BODY_BYTES.inc(len(part))
                     parts.append(part)
             if waiting.cancelled_caught:
                 raise Problem("request-timeout", f"The body did not come within {_PATIENCE} seconds.")
@@ -57,6 +60,7 @@ class Intake:
             yield whole
         finally:
             self._left += taken
+            BODY_BYTES.dec(taken)
 
     async def work(self, judge: Callable[[], Result]) -> Result:
         """What ``judge`` gives, worked out beside the event loop."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 
+from serving_api import metrics
 from serving_api.dialects.errors import COMPAT, error_answer
 from serving_api.problems import Problem, problem_of
 from valueverse.errors import RefusalError
@@ -32,6 +33,7 @@ MAX_BODIES = {
 }
 """The same of routes that take more; the dialects of others have a bound of their own."""
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 SECURITY_HEADERS = {
@@ -85,7 +87,10 @@ class Frame:
                 _complete(MutableHeaders(scope=message), exchange)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
+        with (
+            structlog.contextvars.bound_contextvars(request_id=exchange.request_id, tenant=None),
+            metrics.IN_PROGRESS.track_inprogress(),
+        ):
             try:
                 most = _most(scope)
                 _check(given, most)
@@ -98,7 +103,20 @@ class Frame:
                     raise
                 await error_answer(problem, scope["path"], exchange.request_id)(scope, receive, sending)
             finally:
-                self._log.info("request", **_account(scope, exchange, status))
+                self._account(scope, exchange, status)
+
+    def _account(self, scope: Scope, exchange: Exchange, status: int) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        route, seconds = _route(scope), time.monotonic() - exchange.arrived
+        metrics.count_request(method, route, status, seconds)
+        self._log.info(
+            "request",
+            method=method,
+            route=route,
+            status=status,
+            tenant=exchange.tenant,
+            milliseconds=round(seconds * 1000, 2),
+        )
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
@@ -120,16 +138,14 @@ def _most(scope: Scope) -> int:
     return MAX_BODIES.get((scope["method"], scope["path"]), MAX_BODY)
 
 
-def _account(scope: Scope, exchange: Exchange, status: int) -> dict[str, object]:
-    # The route, not the path: paths hold customers' keys and whatever an attacker likes to write into a log.
-    route = scope.get("route")
-    return {
-        "method": scope["method"] if scope["method"].isalpha() and len(scope["method"]) < 10 else "other",
-        "route": getattr(route, "path", None) or getattr(scope.get("endpoint"), "__name__", None),
-        "status": status,
-        "tenant": exchange.tenant,
-        "milliseconds": round((time.monotonic() - exchange.arrived) * 1000, 2),
-    }
+def _route(scope: Scope) -> str | None:
+    """The template of the address: paths hold customers' keys and whatever an attacker likes to write into a log."""
+    path = getattr(scope.get("route"), "path", None)
+    if path is None and "endpoint" in scope:
+        # Plain routes are only in the list.
+        routes = scope["app"].state.routes
+        path = next((one.path for one in routes if one.endpoint is scope["endpoint"]), None)
+    return path
 
 
 def _complete(headers: MutableHeaders, exchange: Exchange) -> None:

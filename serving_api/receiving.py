@@ -6,6 +6,7 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from serving_api.metrics import EVENTS
 from serving_api.problems import Problem
 from serving_api.security.authentication import insufficient_scope
 from serving_api.service import service_of
@@ -54,4 +55,5 @@ async def store_events(request: Request, identity: Identity, judged: JudgedEvent
     stored = (receipt, moment, judged.body, judged.events, judged.expanded, judged.key_hashes)
     sent_by = (judged.root.hex(), identity.key_prefix, request_id, bool(judged.billing_types))
     await service_of(request).database.call("receive_events", identity.tenant, *stored, *sent_by)
+    EVENTS.inc(judged.events)
     return receipt

@@ -9,6 +9,7 @@ import orjson
 from starlette.responses import Response
 from starlette.routing import Match
 
+from serving_api.metrics import PROBLEMS
 from serving_api.problems import Problem, problem_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class EventsRefused(Problem):
 
 def error_answer(problem: Problem, path: str, request_id: str) -> Response:
     """The answer to a request that failed, in the shape that whoever asks at ``path`` reads."""
+    PROBLEMS.labels(problem.name).inc()
     dialect = path.removeprefix(COMPAT).partition("/")[0] if path.startswith(COMPAT) else ""
     status = 400 if problem.status_code == 422 and dialect in _WITHOUT_422 else problem.status_code
     shape = _SHAPES.get(dialect)

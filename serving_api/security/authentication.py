@@ -6,6 +6,7 @@ import base64
 import uuid
 from typing import TYPE_CHECKING
 
+import structlog
 from starlette.requests import Request
 
 from serving_api.problems import Problem
@@ -146,6 +147,7 @@ async def spend(request: Request, tenant: str) -> None:
     """
     exchange = request.scope["exchange"]
     exchange.tenant = tenant
+    structlog.contextvars.bind_contextvars(tenant=tenant)
     limiter = service_of(request).limiter
     verdict = await limiter.spend(f"tenant:{tenant}")
     exchange.headers.update(verdict.headers(limiter.requests))

@@ -19,6 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from serving_api.metrics import LIMITED_ALONE
 from serving_api.problems import Problem
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class Limiter:
         return self._alone(bucket, cost)
 
     def _alone(self, bucket: str, cost: int) -> Verdict:
+        LIMITED_ALONE.inc()
         now = self._clock() if self._clock else time.monotonic() * 1_000_000
         if len(self._own) > 10_000:
             self._own = {name: full for name, full in self._own.items() if full > now}

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from serving_api.logs import make_log, scrub
 from serving_api.middleware import MAX_BODY, SECURITY_HEADERS, VERSION
 from serving_api.security.rate_limits import Limiter
 from tests.support.serving import Api, assert_problem, bearer, serving
 from valueverse.platform.servers import processes
+from valueverse.platform.telemetry.logs import make_log, scrub
 
 if TYPE_CHECKING:
     import httpx

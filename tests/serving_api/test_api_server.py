@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from serving_api.app import app
@@ -29,7 +32,9 @@ from serving_api.middleware import SECURITY_HEADERS
 from tests.support.billing_rows import secret_of
 from tests.support.serving import bearer, canonical, invoice_document, seed_log
 from valueverse.platform.access.api_keys import issue_api_key
+from valueverse.platform.servers import api_services
 from valueverse.platform.warehouse import connect
+from valueverse.services.operations.export_metrics import exporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +82,7 @@ class Server:
         return bearer(answer.json()["access_token"])
 
 
-def start(settings: Settings, log: Path, port: int) -> subprocess.Popen[bytes]:
+def start(settings: Settings, log: Path, port: int, workers: int = 1) -> subprocess.Popen[bytes]:
     command = [
         sys.executable,
         "-m",
@@ -86,14 +91,19 @@ def start(settings: Settings, log: Path, port: int) -> subprocess.Popen[bytes]:
         "asgi",
         "--port",
         str(port),
+        "--workers",
+        str(workers),
         "--no-ws",
         "serving_api.app:app",
     ]
     with log.open("wb") as output:
         return subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **settings.environment()},
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | api_services.environment(settings, "") | api_services.counts(settings, "api"),
             cwd=Path(__file__).parents[2],
-        )  # fmt: skip
+        )
 
 
 def free_port() -> int:
@@ -107,7 +117,7 @@ def server(
     module_settings: Settings, keys: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     log, port = tmp_path_factory.mktemp("server") / "api.log", free_port()
-    process = start(module_settings, log, port)
+    process = start(module_settings, log, port, workers=2)
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 600
     while True:
@@ -143,6 +153,36 @@ def test_the_log_is_json_without_secrets(server: Server) -> None:
     assert any(line["event"] == "request" and line["route"] == "/v1/invoices" for line in lines)
     assert server.keys["acme"] not in text
     assert headers["Authorization"][7:] not in text
+
+
+def test_counts_of_all_worker_processes_are_one_sum(server: Server, module_settings: Settings) -> None:
+    def requests_of_health() -> float:
+        with urllib.request.urlopen(f"http://127.0.0.1:{exported.server_port}/metrics") as answer:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+        samples = [sample for family in families for sample in family.samples]
+        assert any(sample.name == "valueverse_inbox_oldest_seconds" for sample in samples)
+        return sum(
+            sample.value
+            for sample in samples
+            if sample.name == "valueverse_http_requests_total" and sample.labels["route"] == "/healthz"
+        )
+
+    exported = exporter(module_settings, 0)
+    thread = threading.Thread(target=exported.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        before = requests_of_health()
+        for _ in range(40):
+            # A connection each, so that the kernel gives some of them to either worker.
+            assert httpx.get(f"{server.address}/healthz").status_code == 200
+        assert requests_of_health() == before + 40
+    finally:
+        exported.shutdown()
+        thread.join()
+        exported.server_close()
+    counting = list((module_settings.metrics_dir / "api").glob("counter_*.db"))
+    assert len(counting) == 2
+    assert httpx.get(f"{server.address}/metrics").status_code == 404
 
 
 @pytest.mark.security

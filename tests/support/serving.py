@@ -15,7 +15,6 @@ import httpx
 import polars as pl
 
 from serving_api.app import create_app
-from serving_api.logs import make_log
 from serving_api.security.rate_limits import Limiter
 from serving_api.security.tokens import Identity
 from tests.support import billing_rows
@@ -24,6 +23,7 @@ from tests.support.landing import event
 from tests.support.ledger import World
 from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
 from valueverse.platform.lake import Lake
+from valueverse.platform.telemetry.logs import make_log
 from valueverse.platform.warehouse import connect
 from valueverse.services.audit.sign_log import sign_log
 from valueverse.services.ingestion.waiting_events import key_bytes

@@ -32,6 +32,7 @@ FIELDS = {
     "committer_port": "committer_port",
     "executor_port": "executor_port",
     "api_groups": "api_groups",
+    "metrics_port": "metrics_port",
 }
 """Key -> field of ``Settings``. Addresses with passwords are no keys: the file is meant for version control."""
 

@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     committer_port: int = Field(default=8002, ge=1, le=65535)
     executor_port: int = Field(default=8003, ge=1, le=65535)
     api_groups: str = Field(default="", description="groups of routes that the API serves, comma-separated; empty: all")
+    metrics_port: int = Field(default=9464, ge=1, le=65535)
+    metrics_host: str = Field(default="127.0.0.1", description="address that Prometheus asks; never a public one")
 
     tenant: str | None = Field(
         default=None, pattern=f"^{TENANT_KEY.pattern}$", description="whom commands mean that name nobody"
@@ -150,6 +152,11 @@ class Settings(BaseSettings):
     def run(self) -> Path:
         """Records of running servers, locks."""
         return self.home / "run"
+
+    @property
+    def metrics_dir(self) -> Path:
+        """Files that processes count into, in a folder for each server."""
+        return self.run / "metrics"
 
     @property
     def secrets_dir(self) -> Path:

@@ -17,8 +17,11 @@ import pytest
 
 from tests.support import shared_servers
 from valueverse.errors import RefusalError
+from valueverse.platform import warehouse
 from valueverse.platform.servers import api_services, dagster_home, diagnosis, processes, supervisor
 from valueverse.platform.settings import Settings
+from valueverse.platform.telemetry.logs import make_log
+from valueverse.services.operations.installation_metrics import InstallationMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +70,7 @@ def test_the_api_is_split_into_a_server_for_each_group_until_it_is_stopped(world
     joined = processes.read_record(world.run, "api")
     assert (api_services.address(world, "executor"), len(supervisor.status(world))) == (
         api_services.address(world, "billing"),
-        5,
+        len(supervisor.NAMES),
     )
     started = {one.name: one for one in supervisor.up(world, ["api"], split=True)}
     assert list(started) == ["api", "architect", "committer", "executor"]
@@ -217,3 +220,21 @@ def test_a_run_that_died_with_the_servers_is_failed_and_another_commands_run_is_
         "launched": "FAILURE",
         "carried": "STARTED",
     }
+
+
+def test_results_of_stages_are_read_from_dagsters_own_tables(installation: Settings) -> None:
+    warehouse.upgrade(installation)
+    with warehouse.connect(installation, "builder", database=installation.dagster_database) as connection:
+        for number, (status, job) in enumerate([("SUCCESS", "value_job"), ("FAILURE", "value_job")]):
+            connection.execute(
+                "insert into runs (run_id, pipeline_name, status, start_time, end_time) values (%s, %s, %s, %s, %s)",
+                [f"run {number}", job, status, 1000 + 100 * number, 1010 + 100 * number],
+            )
+    families = InstallationMetrics(installation, make_log()).collect()
+    found = {(one.name, *one.labels.values()): one.value for family in families for one in family.samples}
+    assert found["valueverse_stage_runs_total", "value", "success"] == 1
+    assert found["valueverse_stage_last_run_timestamp_seconds", "value", "failure"] == 1110
+    assert found["valueverse_stage_failed", "value"] == 1
+    assert found["valueverse_stage_last_run_duration_seconds", "value"] == 10
+    assert 0 <= found["valueverse_dagster_heartbeat_seconds", "sensor"] < 600
+    assert found["valueverse_database_readable", "dagster"] == 1

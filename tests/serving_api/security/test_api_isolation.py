@@ -13,7 +13,6 @@ import pytest
 from psycopg import sql
 
 from serving_api.database import Database
-from serving_api.logs import make_log
 from serving_api.security.rls_preflight import rls_violations
 from tests.support.api_rows import fill
 from tests.support.billing_rows import TENANTS, invoice_id, secret_of
@@ -23,6 +22,7 @@ from tests.support.violations import BY_ANALYST, SETUP, VIOLATIONS, change
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import digest
 from valueverse.platform.lake import Lake
+from valueverse.platform.telemetry.logs import make_log
 from valueverse.platform.warehouse import connect
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 

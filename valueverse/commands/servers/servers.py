@@ -14,7 +14,7 @@ from valueverse.errors import RefusalError
 
 _Only = Annotated[
     str | None,
-    typer.Option("--only", help="Only these, comma-separated: postgres, valkey, dagster, dagster-daemon, api, ..."),
+    typer.Option("--only", help="Only these, comma-separated: postgres, valkey, dagster, dagster-daemon, metrics, ..."),
 ]
 
 
@@ -25,7 +25,8 @@ def register(app: typer.Typer) -> None:
     app.command("logs", help=_LOGS)(_logs)
 
 
-_UP = """Start PostgreSQL, Valkey, Dagster and the API, and wait until each answers. What runs is left alone.
+_UP = """Start PostgreSQL, Valkey, Dagster, the metrics and the API, and wait until each answers. What runs is left
+alone.
 
 [dim]valueverse up --only valkey[/dim]
 
@@ -34,7 +35,8 @@ _UP = """Start PostgreSQL, Valkey, Dagster and the API, and wait until each answ
 --split: the API as four servers, for billing (api), architect, committer and executor; `valueverse down` ends this.
 
 A taken port: the next free one is used, unless you chose it by VALUEVERSE_POSTGRES_PORT, VALUEVERSE_DAGSTER_PORT,
-VALUEVERSE_API_PORT, VALUEVERSE_ARCHITECT_PORT, VALUEVERSE_COMMITTER_PORT or VALUEVERSE_EXECUTOR_PORT.
+VALUEVERSE_METRICS_PORT, VALUEVERSE_API_PORT, VALUEVERSE_ARCHITECT_PORT, VALUEVERSE_COMMITTER_PORT or
+VALUEVERSE_EXECUTOR_PORT.
 
 Servers of your own: VALUEVERSE_POSTGRES_URL, VALUEVERSE_REDIS_URL, VALUEVERSE_LAKE_URL."""
 

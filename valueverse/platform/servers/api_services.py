@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from valueverse.platform.servers import processes
 from valueverse.platform.settings import API_GROUPS
+from valueverse.platform.telemetry import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
@@ -31,6 +33,17 @@ def environment(settings: Settings, groups: str) -> dict[str, str]:
     if settings.external_postgres_url:
         found["VALUEVERSE_POSTGRES_URL"] = settings.postgres_url("api")
     return found
+
+
+def counts(settings: Settings, name: str) -> dict[str, str]:
+    """The variable that names the folder which the processes of a server count into: it is there, and empty.
+
+    What the processes before have counted is not added to the new ones': counters begin again.
+    """
+    folder = settings.metrics_dir / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    return {FOLDER_VARIABLE: str(folder)}
 
 
 def groups(settings: Settings, name: str, *, split: bool) -> str:

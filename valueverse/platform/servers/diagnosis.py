@@ -119,6 +119,7 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         "postgres": ("postgres_port", settings.postgres_port if not settings.external_postgres_url else 0),
         supervisor.DAGSTER: ("dagster_port", settings.dagster_port),
         supervisor.API: ("api_port", settings.api_port),
+        supervisor.METRICS: ("metrics_port", settings.metrics_port),
     }
     if api_services.is_split(settings):
         wanted |= {name: (f"{name}_port", getattr(settings, f"{name}_port")) for name in api_services.BESIDE}

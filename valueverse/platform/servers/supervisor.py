@@ -1,4 +1,4 @@
-"""Starts, watches and stops the servers of an installation: PostgreSQL, Valkey, Dagster and the API.
+"""Starts, watches and stops the servers of an installation: PostgreSQL, Valkey, Dagster, the metrics and the API.
 
 There is no resident supervisor: each server's record (pid, start time, address) is in ``run/``, and every
 command judges by it. What crashed is shown by ``status`` and started again by ``up``.
@@ -43,7 +43,8 @@ State = Literal["running", "not answering", "crashed", "stopped", "external"]
 DAGSTER = "dagster"
 DAEMON = dagster_home.DAEMON
 API = api_services.API
-NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, API)
+METRICS = "metrics"
+NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, METRICS, API)
 """Servers in the order they start; they stop in the opposite one."""
 EVERY = (*NAMES, *api_services.BESIDE)
 """Also those that run beside the API where each process serves one group of its routes."""
@@ -87,6 +88,9 @@ _PROGRAMS = {
         "/server_info",
     ),
     DAEMON: _Program(lambda _port: ["dagster._daemon", "run", "-w", "workspace.yaml"], None),
+    METRICS: _Program(
+        lambda port: ["valueverse.services.operations.export_metrics", str(port)], "metrics_port", "/metrics"
+    ),
     **{name: _Program(api_services.arguments, f"{name}_port", "/healthz") for name in (API, *api_services.BESIDE)},
 }
 
@@ -221,7 +225,9 @@ def _start_program(settings: Settings, name: str, *, split: bool) -> tuple[proce
     details = {}
     if name in {API, *api_services.BESIDE}:
         details["groups"] = api_services.groups(settings, name, split=split)
-        environment = api_services.environment(settings, details["groups"])
+        environment = api_services.environment(settings, details["groups"]) | api_services.counts(settings, name)
+    elif name == METRICS:
+        environment = settings.environment()
     else:
         environment = dagster_home.environment(settings)
         dagster_home.prepare(settings)

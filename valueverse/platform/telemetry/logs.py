@@ -1,4 +1,7 @@
-"""One JSON line per event on standard output; secrets are scrubbed from whatever reaches it."""
+"""One JSON line per event on standard output; secrets are scrubbed from whatever reaches it.
+
+A line carries what is bound to the context it is written in: request_id, tenant, and of a trace trace_id and span_id.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,33 @@ if TYPE_CHECKING:
 _SECRETS = re.compile(
     r"(?P<key>vv_[a-z0-9]{12}_)[A-Za-z0-9]+"
     r"|(?P<refresh>vvr_)[A-Za-z0-9_.~-]+"
+    r"|(?P<signing>whsec_)[A-Za-z0-9+/=_-]+"
     r"|(?P<jwt>eyJ[A-Za-z0-9_-]{5,}\.)[A-Za-z0-9_.-]+"
     r"|(?P<url>[a-z]+://[^/@\s:]*:)[^@\s]+(?=@)"
     r"|(?P<bearer>(?i:bearer|basic)\s+)\S+"
+    r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----)[^-]*"
 )
+_CARD = re.compile(r"(?<!\d)(?<!\d\.)\d(?:[ -]?\d){12,18}(?!\d)(?!\.\d)")
+"""What may be the number of a payment card: 13 to 19 digits, in groups or not. An amount has a point."""
 
 
 def scrub(text: str) -> str:
-    """``text`` without API keys, tokens and passwords of addresses; the prefix that names a key stays."""
-    return _SECRETS.sub(lambda found: f"{found.group(found.lastgroup or 0)}[hidden]", text)
+    """``text`` without API keys, tokens, signing secrets, private keys, passwords of addresses and card numbers.
+
+    The prefix that names a key stays. A card number is one whose check digit is right.
+    """
+    hidden = _SECRETS.sub(lambda found: f"{found.group(found.lastgroup or 0)}[hidden]", text)
+    return _CARD.sub(lambda found: "[hidden]" if _is_card(found.group()) else found.group(), hidden)
+
+
+def _is_card(text: str) -> bool:
+    digits = [int(one) for one in reversed(text) if one.isdecimal()]
+    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
+    return any(digits) and (sum(digits[::2]) + sum(doubled)) % 10 == 0
 
 
 def _scrubbed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {name: _clean(value) for name, value in event.items()}
+    return {scrub(name): _clean(value) for name, value in event.items()}
 
 
 def _clean(value: Any) -> Any:

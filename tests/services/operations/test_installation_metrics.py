@@ -1,0 +1,79 @@
+"""What Prometheus reads of an installation: the inbox, the audit log, held tenants, the stages."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.inbox import receive
+from tests.support.landing import event
+from valueverse.platform.stores import inbox_store
+from valueverse.platform.telemetry.logs import make_log
+from valueverse.platform.warehouse import connect
+from valueverse.services.audit.sign_log import sign_log
+from valueverse.services.operations.installation_metrics import InstallationMetrics, _by_stage
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+
+def values(settings: Settings, sink: io.BytesIO | None = None) -> dict[str, float]:
+    families = InstallationMetrics(settings, make_log(sink or io.BytesIO())).collect()
+    samples = [sample for family in families for sample in family.samples]
+    return {"".join((one.name, *(f" {label}" for label in one.labels.values()))): one.value for one in samples}
+
+
+def test_what_waits_is_counted_and_aged_until_it_is_taken_and_signed(settings: Settings) -> None:
+    assert values(settings)["valueverse_inbox_oldest_seconds"] == 0
+    at = datetime.now(UTC) - timedelta(minutes=2)
+    for tenant in ("acme", "birch"):
+        receive(settings, tenant, event("1"), event("2"), at=at)
+    found = values(settings)
+    assert found["valueverse_inbox_requests waiting"] == 2
+    assert found["valueverse_inbox_events"] == 4
+    assert 120 <= found["valueverse_inbox_oldest_seconds"] < 720
+    assert found["valueverse_inbox_drains_total"] == 0
+    assert found["valueverse_audit_waiting_entries"] == 2
+    assert found["valueverse_audit_waiting_seconds"] > 0
+    assert found["valueverse_held_tenants release"] == 0
+    assert not any("acme" in name or "birch" in name for name in found)
+    with connect(settings, "builder") as connection:
+        inbox_store.claim(connection, 2**20)
+    found = values(settings)
+    assert (found["valueverse_inbox_requests draining"], found["valueverse_inbox_drains_total"]) == (2, 2)
+    sign_log(settings, whole=True)
+    found = values(settings)
+    assert (found["valueverse_audit_waiting_entries"], found["valueverse_audit_unsigned_logs"]) == (0, 0)
+    (settings.audit_dir / "acme.checkpoints").unlink()
+    assert values(settings)["valueverse_audit_unsigned_logs"] == 1
+
+
+def test_a_database_that_does_not_answer_costs_its_own_metrics_and_is_named(settings: Settings) -> None:
+    sink = io.BytesIO()
+    found = values(settings.model_copy(update={"dagster_database": "no_such_database"}), sink)
+    assert found["valueverse_database_readable dagster"] == 0
+    assert found["valueverse_database_readable warehouse"] == 1
+    assert found["valueverse_inbox_events"] == 0
+    (line,) = [json.loads(line) for line in sink.getvalue().splitlines()]
+    assert "no_such_database" in line["reason"]
+
+
+def test_runs_that_no_stage_asked_for_share_one_name() -> None:
+    rows = [
+        {"job": "billing_job", "status": "SUCCESS", "runs": 3, "ended": 10.5},
+        {"job": "__ASSET_JOB", "status": "FAILURE", "runs": 1, "ended": 7.0},
+        {"job": "made by a person", "status": "FAILURE", "runs": 2, "ended": 9.0},
+        {"job": "billing_job", "status": "STARTED", "runs": 1, "ended": None},
+        {"job": "billing_job", "status": "QUEUED", "runs": 1, "ended": None},
+    ]
+    assert _by_stage(rows) == {
+        ("billing", "success"): (3, 10.5),
+        ("other", "failure"): (3, 9.0),
+        ("billing", None): (2, 0.0),
+    }
