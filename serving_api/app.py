@@ -31,6 +31,7 @@ from serving_api.routes import (
     writes,
 )
 from serving_api.routes.identity import api_keys, me, sessions
+from serving_api.routes.value import models
 from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
 from valueverse.errors import RefusalError
@@ -58,6 +59,7 @@ _MODULES = {
         rejected_events,
         ingest,
     ),
+    "architect": (models,),
 }
 """Modules of routes by group; those of none are in every process."""
 

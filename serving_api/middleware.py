@@ -32,6 +32,9 @@ MAX_BODIES = {
     ("POST", "/v1/catalogs/check"): 2**20,
 }
 """The same of routes that take more; the dialects of others have a bound of their own."""
+VALUE_MODELS = "/v1/value-models"
+MAX_MODEL = 2**18
+"""The same of routes below it: a model, or what it is run with."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -135,7 +138,8 @@ class Frame:
 def _most(scope: Scope) -> int:
     if scope["path"].startswith(COMPAT):
         return MOST_BYTES
-    return MAX_BODIES.get((scope["method"], scope["path"]), MAX_BODY)
+    usual = MAX_MODEL if scope["path"].startswith(VALUE_MODELS) else MAX_BODY
+    return MAX_BODIES.get((scope["method"], scope["path"]), usual)
 
 
 def _route(scope: Scope) -> str | None:

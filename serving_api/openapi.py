@@ -89,6 +89,7 @@ _READ = ("invalid-token", "insufficient-scope", "not-found", "invalid-request", 
 _WRITE = ("invalid-token", "insufficient-scope", "conflict", "idempotency-in-flight", "unsupported-media-type",
           "invalid-request", "idempotency-mismatch", "rate-limited", "unavailable")  # fmt: skip
 _IDENTITY = tuple(name for name in _WRITE if name not in {"conflict", "unsupported-media-type"})
+_CHANGE = (*_WRITE, "not-found")
 _PROBLEMS_OF = {
     ("/v1/sessions", "post"): ("invalid-credentials", "invalid-request", "rate-limited", "unavailable"),
     ("/v1/sessions/refresh", "post"): (
@@ -135,7 +136,15 @@ _PROBLEMS_OF = {
         "rate-limited",
         "unavailable",
     ),
-    **{(one.path, one.method.lower()): (*_WRITE, *(["not-found"] if one.hidden else [])) for one in WRITES},
+    ("/v1/library", "get"): _READ,
+    ("/v1/library/{name}", "get"): _READ,
+    ("/v1/value-models", "get"): _READ,
+    ("/v1/value-models", "post"): _WRITE,
+    ("/v1/value-models/{key}", "get"): _READ,
+    ("/v1/value-models/{key}", "put"): (*_CHANGE, "precondition-failed", "precondition-required"),
+    ("/v1/value-models/{key}/check", "post"): (*_READ, "unsupported-media-type"),
+    ("/v1/value-models/{key}/run", "post"): _READ,
+    **{(one.path, one.method.lower()): _CHANGE if one.hidden else _WRITE for one in WRITES},
 }
 
 _CREDENTIALS = {("/v1/sessions", "post"): ("ApiKey",), ("/v1/events", "post"): ("AccessToken", "ApiKey")}

@@ -45,10 +45,14 @@ KINDS = {
     "idempotency-in-flight": Kind(
         409, "A request with this key is being answered", "Send it again in a second: it will have its answer."
     ),
+    "precondition-failed": Kind(
+        412, "It has changed since you read it", "Read it again, and send the change with the ETag of what you read."
+    ),
     "body-too-large": Kind(
         413,
         "The request's body is too large",
-        "Send at most 64 KiB; a catalog of 1 MiB; of events 16 MiB, 64 MiB expanded, 100,000.",
+        "Send at most 64 KiB; a value model of 256 KiB; a catalog of 1 MiB; "
+        "of events 16 MiB, 64 MiB expanded, 100,000.",
     ),
     "unsupported-media-type": Kind(
         415, "The request's media type or encoding is not supported", "Send what `Accept-Post` or `errors` lists."
@@ -58,6 +62,7 @@ KINDS = {
         422, "The key came with another request before", "Take a new key for each write; the same one to repeat it."
     ),
     "not-renderable": Kind(422, "The invoice cannot be written in this format", "State what `errors` says is missing."),
+    "precondition-required": Kind(428, "The request says not what it changes", "Send If-Match with the ETag you read."),
     "rate-limited": Kind(429, "Too many requests", "Wait for the seconds of Retry-After."),
     "internal-error": Kind(
         500, "Something went wrong on our side", "Try again; send us the request id if it happens again."
@@ -66,8 +71,9 @@ KINDS = {
 }
 
 _BY_STATUS = {400: "malformed-request", 401: "invalid-token", 403: "insufficient-scope", 404: "not-found",
-              405: "method-not-allowed", 408: "request-timeout", 409: "conflict", 413: "body-too-large",
-              415: "unsupported-media-type", 422: "invalid-request", 429: "rate-limited",
+              405: "method-not-allowed", 408: "request-timeout", 409: "conflict",
+              412: "precondition-failed", 413: "body-too-large",
+              415: "unsupported-media-type", 422: "invalid-request", 428: "precondition-required", 429: "rate-limited",
               503: "unavailable"}  # fmt: skip
 
 

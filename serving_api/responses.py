@@ -48,11 +48,30 @@ def respond(
     request: Request, body: bytes, kind: str = "application/json", more: Mapping[str, str] | None = None
 ) -> Response:
     """``body`` (JSON unless ``kind`` says else), or 304 if the request names its ETag."""
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    tag = tag_of(body)
     headers = {"ETag": tag, "Cache-Control": PRIVATE, **(more or {})}
     if matches(request.headers.getlist("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(body, 200, headers, kind)
+
+
+def tag_of(body: bytes) -> str:
+    """The strong ETag of an answer."""
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def require_match(request: Request, body: bytes) -> None:
+    """Refuse a change of something else than what the client has read (RFC 9110, If-Match, strong comparison).
+
+    Raises:
+        Problem: ``precondition-required``, ``precondition-failed``.
+    """
+    given = request.headers.getlist("if-match")
+    if not given:
+        raise Problem("precondition-required", "A change needs If-Match with the ETag of what it changes.")
+    named = {one.strip() for header in given for one in header.split(",")}
+    if not named & {"*", tag_of(body)}:
+        raise Problem("precondition-failed", "If-Match is not the ETag of what is there now.")
 
 
 def matches(given: Sequence[str], tag: str) -> bool:

@@ -44,12 +44,17 @@ Cursor = Annotated[
 ]
 
 
-class _Query(BaseModel):
+Limit = Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)]
+
+
+class Query(BaseModel):
+    """Parameters of a route."""
+
     # A misspelt filter must not answer with everything.
     model_config = ConfigDict(extra="forbid")
 
 
-class InvoiceQuery(_Query):
+class InvoiceQuery(Query):
     """Filters of the list of invoices."""
 
     customer: Annotated[Key | None, Field(description="Customer key.", examples=["chat"])] = None
@@ -71,11 +76,11 @@ class InvoiceQuery(_Query):
             examples=["2023-12-01"],
         ),
     ] = None
-    limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)] = 25
+    limit: Limit = 25
     cursor: Cursor
 
 
-class UsageQuery(_Query):
+class UsageQuery(Query):
     """Filters of a customer's usage."""
 
     from_: Annotated[Day | None, Field(alias="from", description="First day, UTC.", examples=["2023-11-01"])] = None
@@ -85,7 +90,7 @@ class UsageQuery(_Query):
     cursor: Cursor
 
 
-class EventQuery(_Query):
+class EventQuery(Query):
     """Filters of the list of events."""
 
     fate: Annotated[
@@ -105,21 +110,21 @@ class EventQuery(_Query):
         ),
     ] = None
     to: Annotated[Day | None, Field(description="Exclusive, as every `to`.", examples=["2023-12-01"])] = None
-    limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)] = 25
+    limit: Limit = 25
     cursor: Cursor
 
 
-class CustomerQuery(_Query):
+class CustomerQuery(Query):
     """Pages of customers."""
 
-    limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)] = 25
+    limit: Limit = 25
     cursor: Cursor
 
 
-class RejectedEventQuery(_Query):
+class RejectedEventQuery(Query):
     """Pages of rejected billing events."""
 
-    limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)] = 25
+    limit: Limit = 25
     cursor: Cursor
 
 
@@ -172,12 +177,14 @@ class InvoiceSummary(BaseModel):
     amount_due: _Amount
 
 
-class _Page(BaseModel):
+class Page(BaseModel):
+    """What every page of a list says."""
+
     has_more: bool
     next_cursor: Annotated[str | None, Field(description="Opaque; null on the last page.")]
 
 
-class InvoicePage(_Page):
+class InvoicePage(Page):
     """A page of invoices, the latest issued first."""
 
     data: list[InvoiceSummary]
@@ -195,7 +202,7 @@ class Customer(BaseModel):
     metadata: dict[str, Any] | None
 
 
-class CustomerPage(_Page):
+class CustomerPage(Page):
     """A page of customers, by key."""
 
     data: list[Customer]
@@ -213,7 +220,7 @@ class RejectedEvent(BaseModel):
     decided_at: Annotated[str, Field(description="When the newest billing run could not apply it, UTC.")]
 
 
-class RejectedEventPage(_Page):
+class RejectedEventPage(Page):
     """A page of rejected billing events, by source and id."""
 
     data: list[RejectedEvent]
@@ -248,7 +255,7 @@ class UsageRow(BaseModel):
     events: Annotated[int, Field(ge=0, examples=[9366])]
 
 
-class UsagePage(_Page):
+class UsagePage(Page):
     """A page of usage, by day and meter."""
 
     data: list[UsageRow]
@@ -280,14 +287,14 @@ class Invoice(BaseModel):
     content_hash: str
 
 
-class AuditEntryQuery(_Query):
+class AuditEntryQuery(Query):
     """Filters of the audit log."""
 
     object: Annotated[
         str | None,
         Field(min_length=1, max_length=300, description="What entries are about.", examples=["northwind-ai-000002"]),
     ] = None
-    limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)] = 25
+    limit: Limit = 25
     cursor: Cursor
 
 
@@ -298,13 +305,13 @@ _Size = Annotated[
 ]
 
 
-class ProofQuery(_Query):
+class ProofQuery(Query):
     """Of which tree."""
 
     size: _Size = None
 
 
-class ConsistencyQuery(_Query):
+class ConsistencyQuery(Query):
     """Of which trees."""
 
     from_: Annotated[
@@ -332,7 +339,7 @@ class AuditEntry(BaseModel):
     entry: Annotated[str, Field(description="Canonical JSON (RFC 8785) as it is hashed.")]
 
 
-class AuditEntryPage(_Page):
+class AuditEntryPage(Page):
     """A page of the audit log."""
 
     data: list[AuditEntry]

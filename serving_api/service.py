@@ -70,6 +70,11 @@ class Service:
         return SubscriptionOwners()
 
     @cached_property
+    def modelling(self) -> CapacityLimiter:
+        """How many value models are checked or run at once: each takes a core, and some hundred megabytes."""
+        return CapacityLimiter(2)
+
+    @cached_property
     def ring(self) -> KeyRing:
         """Keys that sign and verify."""
         return KeyRing(self.settings.home / "keys")

@@ -153,7 +153,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
     if role == READER:
         if (schema, table) == ("auth", "refresh_token"):
             return privilege in _WRITTEN_BY_READER
-        if (schema, table) == ("inbox", "batch"):
+        if (schema, table) in {("inbox", "batch"), ("value", "model")}:
             return privilege in {"SELECT", "INSERT"}
         if (schema, table) == ("inbox", "answer"):
             return privilege in {"SELECT", "INSERT", "DELETE"}
@@ -298,6 +298,7 @@ def policies_hold_without_the_functions(admin: Admin) -> list[str]:
         "inbox.answer",
         "value.proposal",
         "value.verdict",
+        "value.model",
     ]
     settings = [
         (OWN, "", {OWN}),

@@ -41,5 +41,7 @@ select %(t)s, token, family::uuid, prefix, used, now() + interval '1 h', expires
                ('only ' || %(t)s::text, case %(t)s when 'birch' then '00000000-0000-4000-8000-00000000000b' else %(f)s::text end, 'k1', null,
                 now() + interval '1 d', null))
        as made (token, family, prefix, used, expires, revoked);
+insert into value.model (tenant_id, model, version, text, content_hash, written_by)
+select %(t)s, key, 1, %(s)s, repeat('0', 64), 'k1' from unnest(array['m', 'only ' || %(t)s::text]) as key;
 insert into audit.entry values (%(t)s, 1, json_build_object('object', 'INV-1', 'digest', %(s)s::text), sha256('chain')),
     (%(t)s, 2, json_build_object('object', 'only ' || %(t)s::text, 'digest', %(s)s::text), sha256('chain'));

@@ -199,7 +199,8 @@ async def _answers(running: Api, tenant: str) -> Any:
     sent = await running.client.post("/v1/events", json=SENT, headers=bearer(running.keys[tenant]))
     yield "sent", json.dumps(sent.json()["results"])
     session = await running.sign_in(tenant)
-    once = {**bearer(session["access_token"]), "Idempotency-Key": "once"}
+    writing = bearer(session["access_token"])
+    once = {**writing, "Idempotency-Key": "once"}
     made = {"customer": "by the API", "name": "By the API", "on": "2024-05-01"}
     for _ in range(2):
         written = await running.client.post("/v1/customers", json=made, headers=once)
@@ -213,6 +214,13 @@ async def _answers(running: Api, tenant: str) -> Any:
     revoked = await running.client.delete(f"{keys}/{made['prefix']}", headers=asked)
     listed = [row["scopes"] async for row in _pages(running, tenant, keys)]
     yield "keys", f"{made['scopes']} {rotated.status_code} {revoked.status_code} {listed}"
+    model = "schema: valueverse.value_model/v1\nmodel: stored\ninputs: {hours: {value: 10}}\noutputs: [hours]\n"
+    yield "stored", str((await running.client.post("/v1/value-models", content=model, headers=writing)).status_code)
+    models = [row async for row in _pages(running, tenant, "/v1/value-models")]
+    yield "models", json.dumps([{**row, "written_by": "", "written_at": ""} for row in models])
+    for what in ("check", "run"):
+        asked = await running.client.post(f"/v1/value-models/stored/{what}", headers=writing)
+        yield f"model {what}", asked.text
     yield "nobody", (await running.get(tenant, "/v1/customers/nobody/usage")).text.split('"instance"', maxsplit=1)[0]
     ready = await running.client.get("/readyz")
     yield "ready", f"{ready.status_code} {ready.text}"

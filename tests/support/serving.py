@@ -92,11 +92,25 @@ def seed(settings: Settings) -> dict[str, str]:
         connection.execute("alter table billing.invoice enable always trigger finalised_update")
     with connect(settings, "builder") as connection:
         for tenant in billing_rows.TENANTS:
+            connection.execute(
+                "insert into value.model (tenant_id, model, version, text, title, content_hash, written_by)"
+                " values (%s, %s, 1, %s, %s, repeat('0', 64), 'key')",
+                [tenant, f"of_{tenant}", model_text(f"of_{tenant}"), f"Model {billing_rows.secret_of(tenant)}"],
+            )
             keys[tenant] = issue_api_key(connection, tenant, [*DEFAULT_SCOPES, "audit:read"])
     for tenant in billing_rows.TENANTS:
         receive(settings, tenant, waiting_event(tenant), at=RECEIVED)
     sign_log(settings, whole=True)
     return keys
+
+
+def model_text(model: str, hours: str = "10") -> str:
+    """A value model with one uncertain input and one variable."""
+    return (
+        f"schema: valueverse.value_model/v1\nmodel: {model}\n"
+        f"inputs: {{hours: {{value: {hours}}}, share: {{dist: {{pert: [0.2, 0.5, 0.9]}}}}}}\n"
+        "variables: {saved: {expr: 'hours * share'}}\noutputs: [saved]\n"
+    )
 
 
 def waiting_event(tenant: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import unicodedata
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from valueverse.errors import RefusalError
+from valueverse.services.answer_text import answer_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ def for_people(*, as_json: bool) -> bool:
 
 def show_json(value: Any) -> None:
     """One JSON document in a line; instants, dates and amounts as text."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+    sys.stdout.write(answer_text(value) + "\n")
 
 
 def show_answer(answer: Mapping[str, Any], text: str, *, as_json: bool) -> None:

@@ -38,7 +38,7 @@ READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscr
 "billing.credit_note", "billing.unchanged_invoice",
         "billing.usage_daily", "billing.rejected_event", "auth.refresh_token", "auth.api_key",
         "billing.invoice_credit", "billing.invoice_discount", "billing.rerating", "value.proposal", "value.verdict",
-        "inbox.batch", "inbox.answer", "audit.entry")  # fmt: skip
+        "inbox.batch", "inbox.answer", "audit.entry", "value.model")  # fmt: skip
 
 
 def addresses(tenant: str) -> dict[str, str]:
@@ -51,6 +51,10 @@ def addresses(tenant: str) -> dict[str, str]:
         "/v1/customers/{key}/usage": f"/v1/customers/{key}/usage",
         "/v1/customers/{key}/upcoming-invoice": f"/v1/customers/{key}/upcoming-invoice?until=2024-01-01",
         "/v1/rejected-events": "/v1/rejected-events",
+        "/v1/library": "/v1/library",
+        "/v1/library/{name}": "/v1/library/support_deflection",
+        "/v1/value-models": "/v1/value-models",
+        "/v1/value-models/{key}": f"/v1/value-models/of_{tenant}",
         "/v1/audit/entries": "/v1/audit/entries",
         "/v1/audit/checkpoint": "/v1/audit/checkpoint",
         "/v1/audit/proof/{sequence}": "/v1/audit/proof/1",
@@ -170,6 +174,9 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "begin_write": ("%s, %s", [b"k" * 32, b"f" * 32]),
         "waiting_requests": ("", []),
         "keep_answer": ("sha256(uuid_send(gen_random_uuid())), %s, 201, %s", [b"f" * 32, b"of whoever asks"]),
+        "value_models": ("null, 100", []),
+        "value_model": ("%s, null", [f"of_{owner}"]),
+        "store_value_model": ("gen_random_uuid()::text, null, 'text', %s, 'key', ''", ["0" * 64]),
         "close_session": ("%s", [invoice_id(owner, "family")]),
         "api_keys": ("null, null, 100", []),
         "create_api_key": ("%s, 'made', 'h', '{admin}', 'n', null, 'key', ''", [invoice_id(owner, "family")]),
@@ -186,7 +193,7 @@ def call(name: str, places: str) -> str:
     return f"select * from api.{name}({', '.join(filter(None, ('%s', places)))})"
 
 
-WRITING = {"receive_events", "keep_answer"}
+WRITING = {"receive_events", "keep_answer", "store_value_model"}
 
 
 def test_every_function_is_in_the_matrix(login: psycopg.Connection[Any]) -> None:

@@ -26,14 +26,23 @@ def read_metrics_file(file: Path, customer: str | None, *, empty: bool = False) 
     """Metrics of a CSV or Parquet file, as ``read_metrics`` gives them."""
     import polars as pl
 
-    from valueverse.value.executor import read_metrics
-
     try:
         # Texts throughout: a type guessed from the first rows may not hold for the rest.
         whole = file.suffix.lower() in {".parquet", ".pq"}
         frame = pl.read_parquet(file) if whole else pl.read_csv(file, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RefusalError("unreadable_file", f"{file}: {str(error).splitlines()[0]}", "--data") from error
+    return metrics_of(frame, customer, empty=empty)
+
+
+def metrics_of(frame: pl.DataFrame, customer: str | None, *, empty: bool = False) -> pl.DataFrame:
+    """Metrics of rows (metric, customer, period, value), as ``read_metrics`` gives them.
+
+    Raises:
+        RefusalError: as ``read_metrics``; ``unknown_customer``: there is no row of the customer.
+    """
+    from valueverse.value.executor import read_metrics
+
     found = read_metrics(frame, customer, empty=empty)
     if customer is not None and found.is_empty():
         _judge_customer(read_metrics(frame, None, empty=True), customer)
@@ -49,13 +58,24 @@ def _judge_customer(metrics: pl.DataFrame, customer: str) -> None:
 
 
 def read_program(file: Path, outputs: list[str]) -> Program:
-    """The model compiled, with other outputs where some are asked for; its hash stays that of the document."""
-    from valueverse.documents import DocumentError
+    """The model of a file, as ``program_of`` gives it."""
     from valueverse.services.value.check_model import read_text
+
+    return program_of(read_text(file), outputs)
+
+
+def program_of(text: str, outputs: list[str]) -> Program:
+    """The model compiled, with other outputs where some are asked for; its hash stays that of the document.
+
+    Raises:
+        DocumentError: all that is wrong with the model.
+        RefusalError: ``bad_output``, or as an output is refused.
+    """
+    from valueverse.documents import DocumentError
     from valueverse.value.architect.compiler import compile_model
     from valueverse.value.architect.document import content_hash, parse_model
 
-    model = parse_model(read_text(file))
+    model = parse_model(text)
     if not outputs:
         return compile_model(model)
     try:

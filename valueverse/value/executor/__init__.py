@@ -5,12 +5,14 @@ from valueverse.value.executor.comparison import METRICS, compared_values, money
 from valueverse.value.executor.customers import bind_customers
 from valueverse.value.executor.evaluate import evaluate_program
 from valueverse.value.executor.financial_metrics import Money, cash_flows, financial_metric, money_of
+from valueverse.value.executor.limits import SHARED
 from valueverse.value.executor.portfolio import portfolio_documents, run_portfolio
 from valueverse.value.executor.run import RunRequest, check_request, run_model
 from valueverse.value.executor.sampling import expected_value, quantiles
 
 __all__ = [
     "METRICS",
+    "SHARED",
     "Money",
     "RunRequest",
     "bind_customers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError
@@ -14,8 +15,25 @@ if TYPE_CHECKING:
 
 MOST_NUMBERS = 5 * 10**10
 """Names x periods x draws x scenarios of a run: some minutes of work."""
-MOST_HELD = 2**28
-"""Numbers of inputs and outputs over all draws, which are held at once."""
+
+
+@dataclass(frozen=True)
+class RunLimits:
+    """How much one run may take.
+
+    Attributes:
+        numbers: names x periods x draws x scenarios.
+        held: numbers of inputs and outputs over all draws, which are held at once.
+    """
+
+    numbers: int = MOST_NUMBERS
+    held: int = 2**28
+
+
+ALONE = RunLimits()
+"""Of a command, which has the machine to itself."""
+SHARED = RunLimits(2 * 10**9, 2**24)
+"""Of a process that many ask at once: some seconds of work, some hundred megabytes."""
 BLOCK_CELLS = 400_000
 """Draws x periods of one name at once: what fits the processor's cache."""
 BLOCK_NUMBERS = 2**24
@@ -32,7 +50,7 @@ def block_size(program: Program) -> int:
     return min(max(BLOCK_CELLS // periods, 1_024), max(BLOCK_NUMBERS // (periods * names), 1))
 
 
-def judge_size(program: Program, scenarios: Collection[Scenario], draws: int) -> None:
+def judge_size(program: Program, scenarios: Collection[Scenario], draws: int, most: RunLimits) -> None:
     """Refuse a run that would never end or that no memory holds.
 
     Raises:
@@ -42,7 +60,7 @@ def judge_size(program: Program, scenarios: Collection[Scenario], draws: int) ->
     targets = len(program.outputs.targets)
     for scenario in scenarios:
         uncertain = len(uncertain_inputs(program, scenario.overrides))
-        if uncertain and draws * (uncertain + targets) > MOST_HELD:
+        if uncertain and draws * (uncertain + targets) > most.held:
             message = (
                 f"{uncertain} uncertain inputs and {targets} outputs over {draws} draws are too many to hold: take "
                 "fewer --draws, or ask for fewer outputs with --output"
@@ -50,10 +68,10 @@ def judge_size(program: Program, scenarios: Collection[Scenario], draws: int) ->
             raise RefusalError("too_large", message, "--draws")
         searched = len(program.outputs.sobol) * min(draws, SOBOL_DRAWS) * (uncertain + 2)
         numbers += (draws + searched if uncertain else 1) * program.axis.periods * (len(program.nodes) + 1)
-    if numbers > MOST_NUMBERS:
+    if numbers > most.numbers:
         message = (
             f"the run would work out {numbers:.1e} numbers (names x periods x draws x scenarios), and "
-            f"{MOST_NUMBERS:.0e} are the most: take fewer --draws, one --scenario, fewer periods, or no sobol"
+            f"{most.numbers:.0e} are the most: take fewer --draws, one --scenario, fewer periods, or no sobol"
         )
         raise RefusalError("too_large", message, "--draws")
 

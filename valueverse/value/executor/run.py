@@ -21,7 +21,7 @@ from valueverse.value.architect.language import Literal, Lookup, Operation, Refe
 from valueverse.value.executor.binding import Bound, bind_inputs, in_scenario
 from valueverse.value.executor.evaluate import evaluate_program, lookup, operate
 from valueverse.value.executor.financial_metrics import outputs_of
-from valueverse.value.executor.limits import SOBOL_DRAWS, block_size, judge_size
+from valueverse.value.executor.limits import ALONE, SOBOL_DRAWS, RunLimits, block_size, judge_size
 from valueverse.value.executor.sampling import (
     correlated,
     expected_value,
@@ -70,9 +70,13 @@ class RunRequest:
 
 
 def run_model(
-    program: Program, metrics: pl.DataFrame | None, asked: RunRequest, progress: Callable[[str], None] = lambda _: None
+    program: Program,
+    metrics: pl.DataFrame | None,
+    asked: RunRequest,
+    progress: Callable[[str], None] = lambda _: None,
+    most: RunLimits = ALONE,
 ) -> dict[str, Any]:
-    """Run every scenario asked for.
+    """Run every scenario asked for; no more than ``most`` is worked out.
 
     Raises:
         RefusalError: ``missing_metric``, ``no_number``, ``unknown_scenario``, ``bad_draws``, ``bad_seed``,
@@ -81,7 +85,7 @@ def run_model(
     check_request(program, asked)
     draws = asked.power_of_two
     asked_for = [one for one in program.scenarios if asked.names(one.name)]
-    judge_size(program, asked_for, draws)
+    judge_size(program, asked_for, draws, most)
     found = {}
     flags: list[dict[str, Any]] = []
     for scenario in asked_for:

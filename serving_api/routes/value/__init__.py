@@ -1,0 +1,1 @@
+"""Routes of value architect, value committer and value executor."""
