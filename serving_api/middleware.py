@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import anyio
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 
@@ -37,6 +38,9 @@ MAX_MODEL = 2**18
 """The same of routes below it: a model, or what it is run with."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+PATIENCE = 60
+"""Seconds that a body may take to come."""
+
 _REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 SECURITY_HEADERS = {
@@ -97,7 +101,7 @@ class Frame:
             try:
                 most = _most(scope)
                 _check(given, most)
-                await self._app(scope, _limited(receive, most), sending)
+                await self._app(scope, _limited(receive, most, exchange.arrived + PATIENCE), sending)
             except Exception as error:
                 problem = problem_of(error)
                 if problem.status_code >= 500:
@@ -172,12 +176,21 @@ def _check(given: Headers, most: int) -> None:
         raise _too_large(most)
 
 
-def _limited(receive: Receive, most: int) -> Receive:
-    size = 0
+def _limited(receive: Receive, most: int, until: float) -> Receive:
+    """The request's body, up to ``most`` bytes, all of which come by ``until``; what follows it may take its time."""
+    size, whole = 0, False
 
     async def receiving() -> Message:
-        nonlocal size
-        message = await receive()
+        nonlocal size, whole
+        if whole:
+            return await receive()
+        message = None
+        with anyio.move_on_after(max(0, until - time.monotonic())):
+            message = await receive()
+        if message is None:
+            headers = {"Connection": "close"}
+            raise Problem("request-timeout", f"The body did not come within {PATIENCE} seconds.", headers=headers)
+        whole = not message.get("more_body", False)
         size += len(message.get("body", b""))
         if size > most:
             raise _too_large(most)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def problem_of(error: Exception) -> Problem:
     """What to answer with for an exception of the framework or of ours."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, ClientDisconnect):
+        return Problem("malformed-request", "The connection ended before the body did.")
     if isinstance(error, RequestValidationError):
         return Problem(
             "invalid-request",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from serving_api.metrics import EVENTS
 from serving_api.problems import Problem
-from serving_api.security.authentication import insufficient_scope
+from serving_api.security.authentication import insufficient_scope, spend_events
 from serving_api.service import service_of
 from valueverse.errors import RefusalError
 
@@ -46,10 +46,13 @@ async def store_events(request: Request, identity: Identity, judged: JudgedEvent
         The receipt: what names the request.
 
     Raises:
-        Problem: ``insufficient-scope`` where one is a billing event; ``unavailable``.
+        Problem: ``insufficient-scope`` where one is a billing event; ``rate-limited``: the tenant's budget of events
+            is used up; ``unavailable``.
     """
     if judged.billing_types and not identity.may("billing:write"):
         raise insufficient_scope("billing:write", f"Events of type {judged.billing_types[0]} need")
+    if judged.events > 1:
+        await spend_events(request, identity.tenant, judged.events - 1)
     receipt = uuid.uuid4()
     request_id = request.scope["exchange"].request_id
     stored = (receipt, moment, judged.body, judged.events, judged.expanded, judged.key_hashes)

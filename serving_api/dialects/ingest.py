@@ -187,11 +187,11 @@ async def _take(request: Request, identity: Identity, translate: Translate, *kin
     _require_media(request, kinds or (JSON,))
     service = service_of(request)
     encoding = request.headers.get("content-encoding", "")
-    async with service.intake.body(request) as body:
+    async with service.intake.body(request, identity.tenant) as body:
         moment = datetime.now(UTC)
         with refused_bodies():
             found, judged = await service.intake.work(
-                lambda: _judged(body, encoding, translate, identity.tenant, moment)
+                identity.tenant, lambda: _judged(body, encoding, translate, identity.tenant, moment)
             )
     await store_events(request, identity, judged, moment)
     return Taken(identity.tenant, moment, found.sent, found.texts)

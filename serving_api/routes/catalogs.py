@@ -106,16 +106,14 @@ class CatalogCheck(BaseModel):
     "/catalogs/check",
     response_model=CatalogCheck,
     summary="Check a catalog",
-    dependencies=[Depends(requires("billing:write"))],
     openapi_extra={"requestBody": _CHECKED},
 )
-async def check(request: Request) -> Response:
+async def check(request: Request, identity: _Writer) -> Response:
     """Everything that is wrong with a catalog, each with its place; or what it sells. Nothing is written."""
     refuse_parameters(request)
     text = await _text(request)
-    return Response(
-        orjson.dumps(await service_of(request).intake.work(partial(check_catalog, text))), media_type="application/json"
-    )
+    found = await service_of(request).intake.work(identity.tenant, partial(check_catalog, text))
+    return Response(orjson.dumps(found), media_type="application/json")
 
 
 @router.post(
@@ -132,7 +130,7 @@ async def publish(request: Request, query: Annotated[PublishQuery, Query()], ide
     text = await _text(request)
     try:
         effective = read_instant(query.on, "UTC", "query.on") if query.on else None
-        catalog = await service_of(request).intake.work(partial(parse_catalog, text))
+        catalog = await service_of(request).intake.work(identity.tenant, partial(parse_catalog, text))
         judge = partial(_judged, service_of(request).settings, identity.tenant, catalog, effective)
         return await perform(request, identity, text.encode(), judge)
     except DocumentError as error:

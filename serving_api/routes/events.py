@@ -60,10 +60,10 @@ async def receive_events(request: Request) -> Response:
     refuse_parameters(request)
     service = service_of(request)
     judge = _judge(request)
-    async with service.intake.body(request) as body:
+    async with service.intake.body(request, identity.tenant) as body:
         moment = datetime.now(UTC)
         with refused_bodies():
-            judged = await service.intake.work(lambda: judge(body, identity.tenant, moment))
+            judged = await service.intake.work(identity.tenant, lambda: judge(body, identity.tenant, moment))
     receipt = await store_events(request, identity, judged, moment)
     tree = Checkpoint(f"valueverse/events/{identity.tenant}/{receipt}", judged.events, judged.root)
     answer = {

@@ -18,6 +18,8 @@ from valueverse.platform.access.api_keys import digest, prefix_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    Spend = Callable[[Request, str], Awaitable[None]]
+
 
 def bearer(request: Request) -> str | None:
     """The credentials of the one ``Authorization: Bearer`` header; None without it, or with two."""
@@ -28,8 +30,8 @@ def bearer(request: Request) -> str | None:
     return credentials.strip() or None if scheme.lower() == "bearer" else None
 
 
-async def identify(request: Request, scope: str | None = None) -> Identity:
-    """The identity of the access token, which has ``scope`` and a request left.
+async def identify(request: Request, scope: str | None = None, spend: Spend | None = None) -> Identity:
+    """The identity of the access token, which has ``scope`` and a request left, or what else ``spend`` asks for.
 
     Raises:
         Problem: ``invalid-token``, ``rate-limited``, ``insufficient-scope``.
@@ -39,19 +41,20 @@ async def identify(request: Request, scope: str | None = None) -> Identity:
     if token is None:
         raise refused_token()
     identity = service.tokens.verify(token)
-    await spend(request, identity.tenant)
+    await (spend or spend_request)(request, identity.tenant)
     if scope is not None and not identity.may(scope):
         raise insufficient_scope(scope)
     return identity
 
 
 async def identify_sender(request: Request, scope: str) -> Identity:
-    """As ``identify``, of a request that may also come with an API key itself: senders of events hold no session.
+    """As ``identify``, of a request with events, which may also come with an API key itself: senders of events hold no
+    session. It takes an event of the tenant's budget; ``spend_events`` takes the others once they are counted.
 
     Raises:
         Problem: as ``identify``; ``invalid-credentials``.
     """
-    return await _identify_by(request, bearer(request), scope)
+    return await _identify_by(request, bearer(request), scope, spend_events)
 
 
 async def identify_client(request: Request, scope: str) -> Identity:
@@ -60,13 +63,13 @@ async def identify_client(request: Request, scope: str) -> Identity:
     Raises:
         Problem: as ``identify_sender``.
     """
-    return await _identify_by(request, bearer(request) or _user_name(request), scope)
+    return await _identify_by(request, bearer(request) or _user_name(request), scope, spend_events)
 
 
-async def _identify_by(request: Request, credentials: str | None, scope: str) -> Identity:
+async def _identify_by(request: Request, credentials: str | None, scope: str, spend: Spend) -> Identity:
     if credentials is None or prefix_of(credentials) is None:
-        return await identify(request, scope)
-    identity = await identity_of_key(request, credentials)
+        return await identify(request, scope, spend)
+    identity = await identity_of_key(request, credentials, spend)
     if not identity.may(scope):
         raise insufficient_scope(scope)
     return identity
@@ -84,8 +87,8 @@ def _user_name(request: Request) -> str | None:
         return None
 
 
-async def identity_of_key(request: Request, key: str | None) -> Identity:
-    """Whose API key it is, with a request of that tenant spent.
+async def identity_of_key(request: Request, key: str | None, spend: Spend | None = None) -> Identity:
+    """Whose API key it is, with a request of that tenant spent, or what else ``spend`` asks for.
 
     Raises:
         Problem: ``invalid-credentials``, counted against the client's address; ``rate-limited``.
@@ -97,7 +100,7 @@ async def identity_of_key(request: Request, key: str | None) -> Identity:
     if not found or prefix is None:
         raise await wrong_credentials(request, "sign-in refused", prefix)
     tenant, scopes = found[0]["tenant_id"], found[0]["scopes"]
-    await spend(request, tenant)
+    await (spend or spend_request)(request, tenant)
     return Identity(tenant, prefix, frozenset(scopes), uuid.uuid4())
 
 
@@ -139,7 +142,7 @@ async def wrong_credentials(request: Request, event: str, key: str | None) -> Pr
     )
 
 
-async def spend(request: Request, tenant: str) -> None:
+async def spend_request(request: Request, tenant: str) -> None:
     """Count the request against the tenant's limit and note what the headers say.
 
     Raises:
@@ -153,6 +156,23 @@ async def spend(request: Request, tenant: str) -> None:
     exchange.headers.update(verdict.headers(limiter.requests))
     if not verdict.allowed:
         raise refused(verdict, limiter.requests)
+
+
+async def spend_events(request: Request, tenant: str, events: int = 1) -> None:
+    """Count events against the tenant's budget and note what the headers say.
+
+    A request's events are known once it is read, and are taken whole as long as anything is left of the budget.
+
+    Raises:
+        Problem: ``rate-limited``.
+    """
+    service, exchange = service_of(request), request.scope["exchange"]
+    exchange.tenant = tenant
+    budget = service.settings.event_budget(tenant)
+    verdict = await service.limiter.spend(f"events:{tenant}", events, budget, beyond=True)
+    exchange.headers.update(verdict.headers(budget))
+    if not verdict.allowed:
+        raise refused(verdict, budget, "events")
 
 
 def requires(scope: str | None) -> Callable[[Request], Awaitable[Identity]]:

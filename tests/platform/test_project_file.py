@@ -92,6 +92,12 @@ def test_a_child_process_has_the_same_settings_wherever_it_works(
             "line 1",
             "'architect, sales' has no group of routes 'sales'; there are billing",
         ),
+        (
+            "events_a_minute_of: acme=5, birch=0\n",
+            "line 1",
+            "'acme=5, birch=0' has 'birch=0': write tenant=number, the number from 1 to 6000000",
+        ),
+        ("events_a_minute_of: acme\n", "line 1", "'acme' has 'acme': write tenant=number"),
         ("tenant: A b\n", "line 1", "tenant: 'A b': String should match pattern"),
         (
             "tenant: a\ncatalog_from: yesterday\n",

@@ -11,7 +11,7 @@ import anyio
 import pyarrow as pa
 import pytest
 
-from serving_api import intake
+from serving_api import intake, middleware
 from serving_api.middleware import MAX_BODIES
 from tests.support.billing_rows import TENANTS
 from tests.support.landing import event
@@ -210,10 +210,12 @@ async def test_requests_that_are_read_share_the_memory(
 ) -> None:
     service = api.app.state.service
     service.__dict__["intake"] = intake.Intake(1_000)
-    assert_problem(await send(api, b" " * 1_001), 503, "unavailable")
+    refused = await send(api, b" " * 501)
+    assert_problem(refused, 503, "unavailable")
+    assert refused.headers["retry-after"] == "1"
     for _ in range(5):
         assert accepted(await send(api, ONE))["counts"]["accepted"] == 1
-    monkeypatch.setattr(intake, "_PATIENCE", 0.01)
+    monkeypatch.setattr(middleware, "PATIENCE", 0.5)
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"{"
@@ -223,7 +225,8 @@ async def test_requests_that_are_read_share_the_memory(
     answer = await api.client.post("/v1/events", content=slow(), headers=bearer(api.keys["acme"]))
     assert_problem(answer, 408, "request-timeout")
     assert time.monotonic() - began < 4
-    assert service.intake._left == 1_000
+    assert not service.intake._held
+    assert not service.intake._answered
 
 
 async def test_a_session_sends_too_and_the_scope_is_asked_for(

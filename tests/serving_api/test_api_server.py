@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
 import urllib.request
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psutil
 import pytest
 import redis
 import requests
@@ -30,15 +27,18 @@ from serving_api.app import app
 from serving_api.idempotency import PARAMETER
 from serving_api.middleware import SECURITY_HEADERS
 from tests.support.billing_rows import secret_of
+from tests.support.landing import event
 from tests.support.serving import bearer, canonical, invoice_document, seed_log
+from tests.support.serving_process import free_port, running, start
 from valueverse.platform.access.api_keys import issue_api_key
-from valueverse.platform.servers import api_services
 from valueverse.platform.warehouse import connect
 from valueverse.services.operations.export_metrics import exporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from tests.support.serving_process import Server
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -66,73 +66,13 @@ def keys(keys: dict[str, str], module_settings: Settings) -> dict[str, str]:
         return {tenant: issue_api_key(connection, tenant, ["admin"]) for tenant in keys}
 
 
-@dataclass
-class Server:
-    """A running server process."""
-
-    process: subprocess.Popen[bytes]
-    address: str
-    port: int
-    log: Path
-    keys: dict[str, str]
-
-    def sign_in(self, tenant: str) -> dict[str, str]:
-        answer = httpx.post(f"{self.address}/v1/sessions", headers=bearer(self.keys[tenant]))
-        assert answer.status_code == 200, answer.text
-        return bearer(answer.json()["access_token"])
-
-
-def start(settings: Settings, log: Path, port: int, workers: int = 1) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "granian",
-        "--interface",
-        "asgi",
-        "--port",
-        str(port),
-        "--workers",
-        str(workers),
-        "--no-ws",
-        "serving_api.app:app",
-    ]
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=os.environ | api_services.environment(settings, "") | api_services.counts(settings, "api"),
-            cwd=Path(__file__).parents[2],
-        )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def server(
     module_settings: Settings, keys: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    log, port = tmp_path_factory.mktemp("server") / "api.log", free_port()
-    process = start(module_settings, log, port, workers=2)
-    address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 600
-    while True:
-        try:
-            if httpx.get(f"{address}/readyz").status_code == 200:
-                break
-        except httpx.TransportError:
-            pass
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
-    yield Server(process, address, port, log, keys)
-    if process.poll() is None:
-        process.terminate()
-        process.wait(20)
+    log = tmp_path_factory.mktemp("server") / "api.log"
+    with running(module_settings, keys, log, workers=2) as started:
+        yield started
 
 
 def test_invoices_come_over_the_wire_to_the_right_tenant(server: Server) -> None:
@@ -253,6 +193,66 @@ def test_what_the_server_answers_is_what_the_document_says(
 
     with requests.Session() as session:
         run()
+
+
+def _endless(address: tuple[str, int], key: str, encoding: str, piece: bytes, times: int) -> bytes:
+    """What a server answers to a body in chunks, up to its first bytes; empty where it only ended the connection."""
+    head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Encoding: {encoding}\r\n"
+    with socket.create_connection(address, timeout=60) as wire:
+        wire.sendall(f"{head}Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        try:
+            for _ in range(times):
+                wire.sendall(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            wire.sendall(b"0\r\n\r\n")
+        except OSError:
+            pass
+        try:
+            return wire.recv(64)
+        except OSError:
+            return b""
+
+
+def _resident(process: psutil.Process) -> int:
+    return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])
+
+
+@pytest.mark.security
+def test_huge_slow_compressed_endless_and_broken_bodies_take_bounded_memory_and_the_server_goes_on(
+    server: Server,
+) -> None:
+    """Endless bodies and bombs of four senders at once, beside forty that stall and forty that hang up half-way."""
+    process, key, address = psutil.Process(server.process.pid), server.keys["cedar"], ("127.0.0.1", server.port)
+    before, peaks, over = _resident(process), [0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.02):
+            peaks.append(_resident(process))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: 1000\r\n\r\n{{"
+    idle = [socket.create_connection(address) for _ in range(80)]
+    try:
+        for number, wire in enumerate(idle):
+            wire.sendall(head.encode())
+            if number % 2:
+                wire.shutdown(socket.SHUT_WR)
+        lines, bomb = b"x" * 2**20, gzip.compress(b" " * (65 * 2**20), 9)
+        attacks = [("identity", lines, 64), ("gzip", bomb, 1)] * 4
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda attack: _endless(address, key, *attack), attacks))
+        assert all(b" 413 " in one or one == b"" for one in answers), answers
+        assert any(b" 413 " in one for one in answers)
+        sent = httpx.post(f"{server.address}/v1/events", json=event("e-1"), headers=bearer(server.keys["birch"]))
+        assert sent.status_code == 202
+    finally:
+        over.set()
+        watcher.join()
+        for wire in idle:
+            wire.close()
+    grown = (max(peaks) - before) / 2**20
+    assert grown < 400, f"{grown:.0f} MiB more than before"
+    assert "request failed" not in server.log.read_text()
 
 
 def test_the_server_stops_on_its_signal(server: Server) -> None:

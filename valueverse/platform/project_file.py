@@ -33,6 +33,8 @@ FIELDS = {
     "executor_port": "executor_port",
     "api_groups": "api_groups",
     "metrics_port": "metrics_port",
+    "events_a_minute": "events_a_minute",
+    "events_a_minute_of": "events_a_minute_of",
 }
 """Key -> field of ``Settings``. Addresses with passwords are no keys: the file is meant for version control."""
 

@@ -43,6 +43,10 @@ API_GROUPS = ("billing", "architect", "committer", "executor")
 """Groups of the API's routes: one process serves all of them, or several processes some each."""
 
 
+MOST_EVENTS_A_MINUTE = 6_000_000
+"""The largest budget: a bucket counts microseconds, and one event takes ten of them then."""
+
+
 class Settings(BaseSettings):
     """Folders, addresses, ports and the tenant that commands mean. Every field may be set by ``VALUEVERSE_<FIELD>``;
     an argument wins over it. ``get_settings`` also reads the project's file."""
@@ -61,6 +65,10 @@ class Settings(BaseSettings):
     api_groups: str = Field(default="", description="groups of routes that the API serves, comma-separated; empty: all")
     metrics_port: int = Field(default=9464, ge=1, le=65535)
     metrics_host: str = Field(default="127.0.0.1", description="address that Prometheus asks; never a public one")
+    events_a_minute: int = Field(
+        default=1_000_000, ge=1, le=MOST_EVENTS_A_MINUTE, description="events that a tenant may send the API a minute"
+    )
+    events_a_minute_of: str = Field(default="", description="the same of single tenants: acme=5000, birch=20000")
 
     tenant: str | None = Field(
         default=None, pattern=f"^{TENANT_KEY.pattern}$", description="whom commands mean that name nobody"
@@ -117,6 +125,16 @@ class Settings(BaseSettings):
             raise ValueError(f"has no group of routes {unknown[0]!r}; there are {', '.join(API_GROUPS)}")
         return text
 
+    @field_validator("events_a_minute_of")
+    @classmethod
+    def _are_budgets(cls, text: str) -> str:
+        for one in _names(text):
+            tenant, _, count = (part.strip() for part in one.partition("="))
+            known = TENANT_KEY.fullmatch(tenant) and count.isascii() and count.isdigit()
+            if not known or not 1 <= int(count[:20]) <= MOST_EVENTS_A_MINUTE:
+                raise ValueError(f"has {one!r}: write tenant=number, the number from 1 to {MOST_EVENTS_A_MINUTE}")
+        return text
+
     @field_validator("external_lake_url", mode="before")
     @classmethod
     def _lake_as_text(cls, value: object) -> object:
@@ -127,6 +145,12 @@ class Settings(BaseSettings):
         """Groups of routes that the API serves here."""
         named = _names(self.api_groups)
         return tuple(name for name in API_GROUPS if not named or name in named)
+
+    def event_budget(self, tenant: str) -> int:
+        """Events that a tenant may send the API a minute."""
+        stated = (one.partition("=") for one in _names(self.events_a_minute_of))
+        own = {name.strip(): int(count) for name, _, count in stated}
+        return own.get(tenant, self.events_a_minute)
 
     @property
     def landing(self) -> Path:

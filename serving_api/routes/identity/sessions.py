@@ -19,7 +19,7 @@ from serving_api.security.authentication import (
     identity_of_key,
     look,
     requires,
-    spend,
+    spend_request,
     wrong_credentials,
 )
 from serving_api.security.tokens import ACCESS_SECONDS, Identity, new_refresh_token, tenant_of_refresh_token
@@ -72,7 +72,7 @@ async def refresh_session(request: Request, given: RefreshRequest) -> Response:
         if answer["outcome"] == "reused":
             service.log.warning("refresh token reused, session ended", tenant=tenant, family=str(answer["family"]))
         raise await wrong_credentials(request, f"refresh refused: {answer['outcome']}", answer["key_prefix"])
-    await spend(request, tenant)
+    await spend_request(request, tenant)
     identity = Identity(tenant, answer["key_prefix"], frozenset(answer["scopes"]), answer["family"])
     return _session(service, identity, refresh)
 

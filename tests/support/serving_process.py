@@ -1,0 +1,93 @@
+"""The API as a server process of a test."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.support.serving import bearer
+from valueverse.platform.servers import api_services
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from valueverse.platform.settings import Settings
+
+
+@dataclass
+class Server:
+    """A running server process."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    port: int
+    log: Path
+    keys: dict[str, str]
+
+    def sign_in(self, tenant: str) -> dict[str, str]:
+        answer = httpx.post(f"{self.address}/v1/sessions", headers=bearer(self.keys[tenant]))
+        assert answer.status_code == 200, answer.text
+        return bearer(answer.json()["access_token"])
+
+
+def start(settings: Settings, log: Path, port: int, workers: int = 1) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "asgi",
+        "--port",
+        str(port),
+        "--workers",
+        str(workers),
+        "--no-ws",
+        "serving_api.app:app",
+    ]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | api_services.environment(settings, "") | api_services.counts(settings, "api"),
+            cwd=Path(__file__).parents[2],
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(settings: Settings, keys: dict[str, str], log: Path, workers: int = 1) -> Iterator[Server]:
+    """A server that answers; it is stopped unless the test has done so."""
+    port = free_port()
+    process = start(settings, log, port, workers)
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 600
+    while True:
+        try:
+            if httpx.get(f"{address}/readyz").status_code == 200:
+                break
+        except httpx.TransportError:
+            pass
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+    try:
+        yield Server(process, address, port, log, keys)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(20)
