@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import terminal
+from tests.support.card_scan import places_with_card_numbers
 from tests.support.dagster_world import own_instance
 from tests.support.pages import read_page, repeated_ids, tables, what_it_would_fetch_or_run
 from valueverse.platform.warehouse import connect
@@ -129,6 +130,12 @@ def test_every_reason_of_the_quarantine_is_shown(first_run: list[dict[str, Any]]
         "out_of_range",
         "bad_billing_event",
     }
+
+
+def test_no_card_number_is_in_a_dump_of_the_databases_in_logs_or_in_files(
+    first_run: list[dict[str, Any]], world: Settings
+) -> None:
+    assert places_with_card_numbers(world) == {}
 
 
 def test_accepted_events_are_billed_or_have_a_reason(first_run: list[dict[str, Any]], world: Settings) -> None:

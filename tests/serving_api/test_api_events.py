@@ -150,6 +150,9 @@ async def test_an_event_is_not_claimed_before_it_is_stored(
     assert len(stored(inbox)) == 1
 
 
+CARD = json.dumps(
+    event("k", {"customer": "c1", "metadata": {"card": "4111111111111111"}}, type="billing.customer.created")
+)
 REFUSED: dict[str, tuple[Any, str, dict[str, str], int, str]] = {
     "no JSON": ("{", "application/json", {}, 400, "malformed-request"),
     "two values": ("{} {}", "application/json", {}, 400, "malformed-request"),
@@ -169,6 +172,7 @@ REFUSED: dict[str, tuple[Any, str, dict[str, str], int, str]] = {
     "brotli": (ONE, "application/json", {"content_encoding": "br"}, 415, "unsupported-media-type"),
     "a form": ("a=b", "application/x-www-form-urlencoded", {}, 415, "unsupported-media-type"),
     "latin-1": (ONE, "application/json; charset=latin-1", {}, 415, "unsupported-media-type"),
+    "a card number": (ONE + "\n" + CARD, NDJSON, {}, 400, "malformed-request"),
     "binary, of lines": (ONE, NDJSON, {"ce_id": "e"}, 415, "unsupported-media-type"),
 }  # fmt: skip
 

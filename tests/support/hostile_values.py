@@ -8,7 +8,7 @@ from typing import Any
 ACCEPTED = "accepted"
 REASONS = (
     "malformed", "missing_attribute", "bad_time", "too_far_future", "unknown_tenant", "conflict", "inexact_number",
-    "out_of_range", "bad_billing_event", "too_long", "unreadable_file",
+    "out_of_range", "bad_billing_event", "too_long", "payment_instrument", "unreadable_file",
 )  # fmt: skip
 """Why a line may be quarantined: the list of docs/formats.md."""
 ANY = frozenset({*REASONS, ACCEPTED}) - {"unreadable_file"}

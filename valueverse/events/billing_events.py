@@ -24,6 +24,7 @@ from valueverse.events.field_types import (
     stated,
 )
 from valueverse.events.invoice_details import InvoiceDetails
+from valueverse.events.payment_numbers import refuse_payment_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -241,7 +242,8 @@ def judge_billing_event(
     """Refuse a billing event whose ``data`` has the wrong shape.
 
     Raises:
-        RefusalError: ``bad_billing_event``, ``out_of_range``, ``bad_time`` or ``too_long``; paths begin with ``data``.
+        RefusalError: ``bad_billing_event``, ``out_of_range``, ``bad_time``, ``too_long``, ``payment_instrument``
+            (not for what a tenant states of itself); paths begin with ``data``.
             Code and path are those of the first thing wrong; the message names the others too.
     """
     try:
@@ -253,6 +255,8 @@ def judge_billing_event(
         if kind.startswith("billing.tenant.") and data.get("tenant", tenant) != tenant:
             message = f"the event of tenant {tenant!r} names the tenant {data['tenant']!r}"
             raise RefusalError("bad_billing_event", message, "data.tenant")
+        if not kind.startswith("billing.tenant."):
+            refuse_payment_numbers(data)
         judge_object(SHAPES[kind], stated(data), "bad_billing_event", what=f"a {kind} event")
     except DocumentError as found:
         error = found.below("data")

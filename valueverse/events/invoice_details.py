@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 
 from valueverse.documents import text_schema, wrong
 from valueverse.events.field_types import LONGEST_DAYS, Text, shown_whole
+from valueverse.events.payment_numbers import iban_check
 
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}\Z")
 _BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?\Z")
@@ -30,9 +31,7 @@ def _iban(value: Any) -> str:
     text = value.replace(" ", "").upper() if isinstance(value, str) else ""
     if not _IBAN.match(text):
         raise wrong(f"{str(value)[:40]!r} is not an IBAN like 'DE89 3704 0044 0532 0130 00'")
-    # ISO 13616: letters are numbers from 10 on, country and check digits come last, and the rest of 97 is 1.
-    digits = "".join(str(int(character, 36)) for character in text[4:] + text[:4])
-    if int(digits) % 97 != 1:
+    if not iban_check(text):
         raise wrong(f"the check digits of the IBAN {text[:40]} are wrong: a digit is mistyped or missing")
     return text
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _PART_BYTES = 64 * 2**20
 """Bytes of judged lines that are settled together: what bounds memory, whatever the size of a file."""
 _EXAMPLE = 200
+_STORED_RAW = pl.when(pl.col("reason") == "payment_instrument").then(pl.lit("")).otherwise("raw").alias("raw")
+"""A line with the number of a card or account is quarantined without its text."""
 
 
 class ChangedFileError(Exception):
@@ -124,7 +126,7 @@ class Taking:
         new, duplicates, conflicts = settle(good, self._lake, self._index, self.accepted.scans)
         received = pl.lit(self._moment).cast(INSTANT).alias("received_at")
         refused = with_raw(pl.concat([judged.filter(pl.col("reason").is_not_null()), conflicts.select(judged.columns)]))
-        dated = refused.with_columns(received, pl.lit(self._moment.date()).alias("received_date"))
+        dated = refused.with_columns(received, _STORED_RAW, pl.lit(self._moment.date()).alias("received_date"))
         self.accepted.add(EVENTS.conform(new.with_columns(received)))
         self.refused.add(QUARANTINE.conform(dated))
         self._count(new, duplicates, refused)

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from valueverse.audit import leaf_hash, root_hash
+from valueverse.errors import RefusalError
 from valueverse.events import IS_BILLING, read_lines
 from valueverse.landing import event_texts, expand, guarded
 from valueverse.schemas.events import PARSED_LINES
@@ -59,16 +60,25 @@ def judge_body(body: bytes, encoding: str, form: Form, tenant: str, moment: date
 
     Raises:
         RefusalError: ``unsupported_encoding``, ``damaged_body``, ``body_too_large``, ``malformed_body``,
-            ``too_many_events``.
+            ``too_many_events``, ``payment_instrument``.
     """
     return judge_texts(event_texts(expand(body, encoding), form), tenant, moment)
 
 
 def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEvents:
-    """Judge events, each a text on one line, that were received at ``moment``."""
+    """Judge events, each a text on one line, that were received at ``moment``.
+
+    Raises:
+        RefusalError: ``payment_instrument`` where one of them holds the number of a card or account: what is stored of
+            a request is all of it, or nothing.
+    """
     lines = pl.DataFrame({"line": range(1, len(texts) + 1), "raw": texts}, schema=_LINES)
     with guarded():
         judged = with_repeats(judged_lines(read_lines(lines), tenant, pl.lit(moment)), "event").with_columns(_STATUS)
+    instruments = judged.filter(pl.col("reason") == "payment_instrument")
+    if not instruments.is_empty():
+        line, message, path = instruments.select("line", "message", "path").row(0)
+        raise RefusalError("payment_instrument", f"event {line}: {message}; nothing of the request is stored", path)
     counts = dict.fromkeys(("accepted", "duplicate", "refused"), 0)
     counts |= dict(judged["status"].value_counts().iter_rows())
     leaves = [leaf_hash(text.encode()) for text in texts]
