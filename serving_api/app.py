@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
 import asyncpg
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -36,6 +37,7 @@ from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
 from valueverse.errors import RefusalError
 from valueverse.platform.settings import Settings, get_settings
+from valueverse.platform.telemetry import tracing
 from valueverse.platform.telemetry.logs import make_log
 
 if TYPE_CHECKING:
@@ -82,9 +84,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        tracing.begin(settings, "valueverse-api")
         await _begin(service)
         yield
         await service.close()
+        await anyio.to_thread.run_sync(tracing.end)
 
     app = FastAPI(
         title="ValueVerse",

@@ -11,6 +11,7 @@ import asyncpg
 from serving_api.problems import Problem
 from serving_api.security.rls_preflight import rls_violations
 from valueverse.errors import RefusalError
+from valueverse.platform.telemetry import tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -124,11 +125,15 @@ class Transaction:
         return await _rows(self._connection, function, arguments)
 
 
+_ATTRIBUTES = {"db.system.name": "postgresql", "db.operation.name": "select"}
+
+
 async def _rows(connection: Any, function: str, arguments: Sequence[object]) -> list[Any]:
     places = ", ".join(f"${number}" for number in range(1, len(arguments) + 1))
     bound = [value() if callable(value) else value for value in arguments]
     query = f"select * from api.{function}({places})"  # noqa: S608 - see Database.call
-    rows: list[Any] = await connection.fetch(query, *bound)
+    with tracing.span(f"api.{function}", "client", attributes=_ATTRIBUTES):
+        rows: list[Any] = await connection.fetch(query, *bound)
     return rows
 
 

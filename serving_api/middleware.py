@@ -18,8 +18,10 @@ from serving_api.dialects.errors import COMPAT, error_answer
 from serving_api.problems import Problem, problem_of
 from valueverse.errors import RefusalError
 from valueverse.landing.dialects import MOST_BYTES
+from valueverse.platform.telemetry import tracing
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 VERSION = "2026-11-01"
@@ -97,6 +99,7 @@ class Frame:
         with (
             structlog.contextvars.bound_contextvars(request_id=exchange.request_id, tenant=None),
             metrics.IN_PROGRESS.track_inprogress(),
+            tracing.span("request", "server", given.get(tracing.TRACEPARENT)) as span,
         ):
             try:
                 most = _most(scope)
@@ -110,12 +113,14 @@ class Frame:
                     raise
                 await error_answer(problem, scope["path"], exchange.request_id)(scope, receive, sending)
             finally:
-                self._account(scope, exchange, status)
+                self._account(scope, exchange, status, span)
 
-    def _account(self, scope: Scope, exchange: Exchange, status: int) -> None:
+    def _account(self, scope: Scope, exchange: Exchange, status: int, span: Span | None) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route, seconds = _route(scope), time.monotonic() - exchange.arrived
         metrics.count_request(method, route, status, seconds)
+        if span is not None:
+            _describe(span, method, route, status, exchange)
         self._log.info(
             "request",
             method=method,
@@ -144,6 +149,22 @@ def _most(scope: Scope) -> int:
         return MOST_BYTES
     usual = MAX_MODEL if scope["path"].startswith(VALUE_MODELS) else MAX_BODY
     return MAX_BODIES.get((scope["method"], scope["path"]), usual)
+
+
+def _describe(span: Span, method: str, route: str | None, status: int, exchange: Exchange) -> None:
+    span.update_name(f"{method} {route or metrics.NO_ROUTE}")
+    span.set_attributes(
+        {
+            "http.request.method": method,
+            "http.route": route or metrics.NO_ROUTE,
+            "http.response.status_code": status,
+            "valueverse.request_id": exchange.request_id,
+        }
+    )
+    if exchange.tenant is not None:
+        span.set_attribute("valueverse.tenant", exchange.tenant)
+    if status >= 500 or not status:
+        span.set_attribute("error.type", str(status))
 
 
 def _route(scope: Scope) -> str | None:

@@ -35,6 +35,8 @@ FIELDS = {
     "metrics_port": "metrics_port",
     "events_a_minute": "events_a_minute",
     "events_a_minute_of": "events_a_minute_of",
+    "otlp_endpoint": "otlp_endpoint",
+    "trace_ratio": "trace_ratio",
 }
 """Key -> field of ``Settings``. Addresses with passwords are no keys: the file is meant for version control."""
 

@@ -64,6 +64,12 @@ class Settings(BaseSettings):
     executor_port: int = Field(default=8003, ge=1, le=65535)
     api_groups: str = Field(default="", description="groups of routes that the API serves, comma-separated; empty: all")
     metrics_port: int = Field(default=9464, ge=1, le=65535)
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="collector of spans, OTLP/HTTP; None: none",
+    )
+    trace_ratio: float = Field(default=1.0, ge=0, le=1, description="share of the traces that are sent")
     metrics_host: str = Field(default="127.0.0.1", description="address that Prometheus asks; never a public one")
     events_a_minute: int = Field(
         default=1_000_000, ge=1, le=MOST_EVENTS_A_MINUTE, description="events that a tenant may send the API a minute"
@@ -105,6 +111,7 @@ class Settings(BaseSettings):
         "project_file",
         "tenant",
         "fonts",
+        "otlp_endpoint",
         mode="before",
     )
     @classmethod

@@ -14,6 +14,7 @@ from psycopg import sql
 from valueverse.errors import RefusalError
 from valueverse.platform.access import roles
 from valueverse.platform.queries import value_of
+from valueverse.platform.telemetry import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +37,13 @@ def connect(
     """
     url = settings.postgres_url(role, database)
     try:
-        connection = psycopg.connect(url, autocommit=autocommit, connect_timeout=10, application_name="valueverse")
+        connection = psycopg.connect(
+            url,
+            autocommit=autocommit,
+            connect_timeout=10,
+            application_name="valueverse",
+            cursor_factory=_cursor_factory(),
+        )
         connection.execute("set timezone to 'UTC'")
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
@@ -45,6 +52,14 @@ def connect(
     if not autocommit:
         connection.commit()
     return connection
+
+
+def _cursor_factory() -> type[psycopg.Cursor[Any]]:
+    if not tracing.is_on():
+        return psycopg.Cursor
+    from valueverse.platform.telemetry.traced_cursor import TracedCursor
+
+    return TracedCursor
 
 
 def copy_frame(connection: psycopg.Connection[Any], table: str, frame: pl.DataFrame) -> int:
