@@ -225,6 +225,15 @@ def test_the_summary_is_short_and_says_what_came_of_it(summary: str, world: Sett
     assert (
         f"{compared:,} of {compared:,} comparisons with an independent recomputation agree; no tenant is held" in shown
     )
+    receipt = json.loads((world.home / "reports" / "demo-receipt.json").read_text(encoding="utf-8"))
+    ((entry, last),) = _rows(
+        world,
+        f"select max(sequence) filter (where entry like '%{receipt['batch']}%'), max(sequence) from audit.entry "
+        "where tenant_id = 'northwind-ai'",
+    )
+    assert (
+        f"1,000 events over HTTP: signed, and proven to be entry {entry} of the {last} in the signed audit log" in shown
+    )
     assert f"Everything: {(world.home / 'reports' / 'demo.html').as_uri()}" in shown
     assert "valueverse up # the Dagster UI, the API and the daemon do not all run; start them" in shown
 
@@ -241,7 +250,7 @@ def test_the_page_has_every_invoice_reason_comparison_and_step_and_fetches_nothi
     reasons = _rows(world, "select distinct reason from billing.quarantine_summary")
     assert {row[1] for row in shown["Quarantined, and why"][1:]} == {reason for (reason,) in reasons}
     steps = [row[0] for row in shown["In the order in which they ran"][1:]]
-    assert {"servers", "ingestion", "usage", "billing", "value", "release", "marts", "keys"} <= set(steps)
+    assert {"servers", "ingestion", "usage", "billing", "value", "release", "marts", "keys", "proof"} <= set(steps)
 
 
 def test_the_demo_agrees_on_no_month_that_cannot_be_measured(first_run: list[dict[str, Any]], world: Settings) -> None:

@@ -14,7 +14,7 @@ from valueverse.demo.files import DemoFile, Event, ndjson
 from valueverse.value import library
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 TENANT = "northwind-ai"
 SOURCE = "azure-public-dataset"
@@ -23,6 +23,7 @@ AGREED_WITH = "code-assistant"
 """The customer who has agreed on that model."""
 TRACES = {"AzureLLMInferenceTrace_code": "code-assistant", "AzureLLMInferenceTrace_conv": "chat"}
 """Trace (file name without ``.csv``) -> the customer whose service it recorded."""
+_SENT = "AzureLLMInferenceTrace_code"
 
 CATALOG = {
     "schema": "valueverse.catalog/v1",
@@ -208,3 +209,18 @@ def landing_files(traces: Mapping[str, pl.DataFrame]) -> list[DemoFile]:
     files = [DemoFile(TENANT, "billing.ndjson", ndjson(billing_events() + cost_events()))]
     files += [DemoFile(TENANT, f"{name}.ndjson", usage_lines(trace, name)) for name, trace in sorted(traces.items())]
     return files
+
+
+def split_deliveries(files: Iterable[DemoFile], count: int) -> tuple[list[DemoFile], list[bytes]]:
+    """The files without the last ``count`` events of code-assistant's trace, and those events, as they are sent over
+    HTTP: together they are what the files hold."""
+    landed: list[DemoFile] = []
+    sent: list[bytes] = []
+    for file in files:
+        if file.name != f"{_SENT}.ndjson":
+            landed.append(file)
+            continue
+        lines = file.content.splitlines(keepends=True)
+        landed.append(DemoFile(file.tenant, file.name, b"".join(lines[:-count])))
+        sent = [line.rstrip(b"\n") for line in lines[-count:]]
+    return landed, sent

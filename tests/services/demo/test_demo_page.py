@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.support.pages import read_page, tables, texts, what_it_would_fetch_or_run
 from valueverse.commands.servers.demo_summary import next_steps, print_summary
 from valueverse.platform.settings import Settings
+from valueverse.services.demo.http_events import ProvenReceipt
 from valueverse.services.demo.page import demo_page
 from valueverse.services.demo.results import Compared, Counted, DemoResults, Ingested, Invoice, Realised, Rejected
 from valueverse.services.demo.step_time import StepTime
@@ -42,11 +43,16 @@ VALUE = (
     "Value        assistant, November 2023: 2,345.68 USD of developer time saved (3,000.00 committed), "
     "fee of 351.85 USD proposed"
 )
+RECEIPT = ProvenReceipt("north", 1_000, 5, 17, Path("/home/demo-receipt.json"))
+PROVEN = (
+    "Receipt      north, 1,000 events over HTTP: signed, and proven to be entry 5 of the 17 in the signed audit log "
+    "(demo-receipt.json beside the page)"
+)
 NEXT = [(HOSTILE, "valueverse up")]
 
 
 def test_the_page_shows_hostile_texts_as_text_and_fetches_nothing() -> None:
-    tree = read_page(demo_page(RESULTS, TIMES, NEXT))
+    tree = read_page(demo_page(RESULTS, RECEIPT, TIMES, NEXT))
     assert what_it_would_fetch_or_run(tree) == []
     shown = tables(tree)
     assert shown["By tenant and number; drafts have none yet"][1][2] == "<script>alert(1)</script>\ufffd\ufffd&amp;"
@@ -55,7 +61,7 @@ def test_the_page_shows_hostile_texts_as_text_and_fetches_nothing() -> None:
 
 
 def test_the_page_adds_up_by_tenant_month_status_and_currency() -> None:
-    shown = tables(read_page(demo_page(RESULTS, TIMES, NEXT)))
+    shown = tables(read_page(demo_page(RESULTS, RECEIPT, TIMES, NEXT)))
     assert shown["Invoices by month of issue"][1:] == [
         ["north", "2023-12", "finalised", "1", "78.81 USD"],
         ["port", "2023-12", "draft", "1", "7,881 JPY"],
@@ -66,12 +72,12 @@ def test_the_page_adds_up_by_tenant_month_status_and_currency() -> None:
 
 def test_a_demo_in_which_nothing_was_wrong_or_measured_has_a_page_too() -> None:
     bare = DemoResults([], [], [], [], [], [], [], [], "0")
-    assert what_it_would_fetch_or_run(read_page(demo_page(bare, TIMES, NEXT))) == []
+    assert what_it_would_fetch_or_run(read_page(demo_page(bare, RECEIPT, TIMES, NEXT))) == []
 
 
 def _summary(results: DemoResults) -> list[str]:
     out = io.StringIO()
-    print_summary(Console(file=out, width=200, highlight=False), results, TIMES, Path("/home/demo.html"), NEXT)
+    print_summary(Console(file=out, width=200, highlight=False), results, RECEIPT, TIMES, Path("/home/demo.html"), NEXT)
     return out.getvalue().splitlines()
 
 
@@ -79,7 +85,7 @@ def test_on_a_terminal_a_long_line_goes_on_below_itself_and_in_a_file_it_stays_o
     out = io.StringIO()
     print_summary(
         Console(file=out, width=60, highlight=False, force_terminal=True, color_system=None),
-        RESULTS, TIMES, Path("/home/demo.html"), NEXT,
+        RESULTS, RECEIPT, TIMES, Path("/home/demo.html"), NEXT,
     )  # fmt: skip
     lines = out.getvalue().splitlines()
     start = next(place for place, line in enumerate(lines) if line.startswith("Reconciled"))
@@ -100,6 +106,7 @@ def test_the_summary_lists_few_invoices_and_counts_many_and_names_what_is_held()
         "Reconciled   899 of 900 comparisons with an independent recomputation agree; tenants are held",
         "             port is held by release since 2024-01: a difference",
         VALUE,
+        PROVEN,
         "Time         7 s: 2 s servers, 4 s usage",
         "Everything: file:///home/demo.html",
         "Next:",

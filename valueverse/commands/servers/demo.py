@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Self, TypeVar
 
 import typer
@@ -16,7 +17,7 @@ from valueverse.errors import RefusalError
 from valueverse.services.demo.step_time import StepTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from rich.console import Console
@@ -24,14 +25,18 @@ if TYPE_CHECKING:
     from valueverse.demo.files import DemoFile
     from valueverse.platform.servers.due_work import DueWork
     from valueverse.platform.settings import Settings
+    from valueverse.services.demo.http_events import ProvenReceipt
 
 T = TypeVar("T")
+SENT = 1_000
+"""Events of the traces that are sent over HTTP."""
+_SCOPES = ("events:write", "billing:read", "audit:read")
 
 _DEMO = """Run the main job on real data: events in, invoices, marts and an API out, all through Dagster.
 
-Starts the embedded servers, lands the events of two tenants in two deliveries, and asks for exactly the
-partitions they touch. Ends with what came of it in short, and a page with everything. Run it again: no event
-is counted twice, every number and hash stays. --json: every finalised invoice, one JSON document per line.
+Starts the embedded servers, takes the events of two tenants in two deliveries, by files and over HTTP, and asks for
+exactly the partitions they touch. Ends with what came of it in short, and a page with everything. Run it again: no
+event is counted twice, every number and hash stays. --json: every finalised invoice, one JSON document per line.
 
 [dim]valueverse demo --no-serve[/dim]"""
 
@@ -54,52 +59,87 @@ def _demo(
     settings = get_settings()
     addresses: dict[str, str] = {}
     with DemoSteps(console(stderr=True)) as steps:
-        run_demo(settings, customers, steps)
-        steps.run("keys", "an API key for each tenant", lambda: demo_keys(settings))
+        receipt = run_demo(settings, customers, steps, stop_api=not serve)
         if serve:
-            addresses = steps.run("serve", "Dagster UI and API", lambda: _serve(settings, steps.console))
+            addresses = steps.run("serve", "Dagster UI", lambda: _serve(settings, steps.console))
         steps.ended("other", "starting Dagster's processes", steps.unaccounted())
     results = demo_results(settings)
     following = next_steps(settings, addresses)
     page = settings.home / "reports" / "demo.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(demo_page(results, steps.done, following), encoding="utf-8")
-    print_summary(console(stderr=as_json), results, steps.done, page, following)
+    page.write_text(demo_page(results, receipt, steps.done, following), encoding="utf-8")
+    print_summary(console(stderr=as_json), results, receipt, steps.done, page, following)
     if as_json:
         for document in invoice_documents(settings):
             sys.stdout.write(document + "\n")
 
 
-def run_demo(settings: Settings, customers: int, steps: DemoSteps) -> None:
-    """Every step up to the marts and the value report.
+def run_demo(settings: Settings, customers: int, steps: DemoSteps, *, stop_api: bool) -> ProvenReceipt:
+    """Every step up to the marts, the value report and the proof of what was sent over HTTP.
 
     Which stages run, and in which order, is the table's (``pipelines.stages``). After which of them the demo pauses is
     its own script and no attribute of a stage, as an installation never pauses there: late events and corrections are
     delivered once usage of their dates is derived, so that it is derived again; the value model is agreed once its
     month is billed and before it is measured; the report is written from the marts. A stage more runs in its place in
     the table without a change here.
+
+    Args:
+        settings: of the installation.
+        customers: of the generated tenant.
+        steps: where progress goes.
+        stop_api: the API is stopped once the receipt is proven, unless it ran before.
     """
     from valueverse.commands.servers.demo_value import agree, write_report
-    from valueverse.demo import harbor
+    from valueverse.demo import harbor, northwind
     from valueverse.platform.servers.due_work import DueWork
+    from valueverse.services.demo.http_events import prove_receipt, send_events
 
     with DueWork(settings) as due:
-        steps.run("servers", "PostgreSQL, Valkey, migrations", lambda: _start(settings))
+        steps.run("servers", "PostgreSQL, Valkey, migrations", lambda: _start(settings, ("postgres", "valkey")))
+        landed, sent = northwind.split_deliveries(_first_delivery(customers), SENT)
         steps.run(
             "delivery 1",
             "events of both tenants into the landing folder",
-            lambda: deliver(settings.landing, _first_delivery(customers)),
+            lambda: deliver(settings.landing, landed),
         )
         _catch_up(due, "usage", steps)
-        steps.run(
-            "delivery 2",
-            "late events and corrections",
-            lambda: deliver(settings.landing, harbor.late_files(customers)),
-        )
-        _catch_up(due, "billing", steps)
-        steps.run("agree", "a value model, committed and approved by both sides", lambda: agree(settings))
-        _catch_up(due, "marts", steps)
+        key = steps.run("keys", "an API key for each tenant", lambda: demo_keys(settings))[northwind.TENANT]
+        with _api(settings, steps, stop=stop_api) as address:
+            steps.run(
+                "delivery 2",
+                "late events and corrections",
+                lambda: deliver(settings.landing, harbor.late_files(customers)),
+            )
+            steps.run(
+                "delivery 2",
+                "the last of the traffic, over HTTP",
+                lambda: send_events(settings, address, key, sent),
+            )
+            _catch_up(due, "billing", steps)
+            steps.run("agree", "a value model, committed and approved by both sides", lambda: agree(settings))
+            _catch_up(due, "marts", steps)
+            receipt = steps.run(
+                "proof",
+                "the audit log signed; the receipt of the events that were sent verified",
+                lambda: prove_receipt(settings, address, key, northwind.TENANT, sent),
+            )
     steps.run("report", "the realised value, as a page for the customer", lambda: write_report(settings))
+    return receipt
+
+
+@contextmanager
+def _api(settings: Settings, steps: DemoSteps, *, stop: bool) -> Iterator[str]:
+    """The API's address while it runs; it is stopped afterwards where ``stop`` says so and it was started here."""
+    from valueverse.platform.servers import supervisor
+
+    ran = supervisor.url(settings, supervisor.API) is not None
+    steps.run("serve", "the API", lambda: _start(settings, (supervisor.API,)))
+    try:
+        yield supervisor.url(settings, supervisor.API) or ""
+    finally:
+        if stop and not ran:
+            for _ in supervisor.down(settings, (supervisor.API,)):
+                pass
 
 
 class DemoSteps:
@@ -153,10 +193,10 @@ class DemoSteps:
         return result
 
 
-def _start(settings: Settings) -> None:
+def _start(settings: Settings, servers: Collection[str]) -> None:
     from valueverse.platform.servers import supervisor
 
-    for _ in supervisor.up(settings, ("postgres", "valkey")):
+    for _ in supervisor.up(settings, servers):
         pass
 
 
@@ -218,7 +258,7 @@ def demo_keys(settings: Settings) -> dict[str, str]:
         for tenant in (northwind.TENANT, harbor_catalog.TENANT):
             key = known.get(tenant)
             valid = key is not None and verify_api_key(connection, key) == tenant
-            found[tenant] = key if key and valid else issue_api_key(connection, tenant, name="demo")
+            found[tenant] = key if key and valid else issue_api_key(connection, tenant, _SCOPES, "demo")
     draft = path.with_suffix(".part")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

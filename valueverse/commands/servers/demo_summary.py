@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from valueverse.platform.settings import Settings
+    from valueverse.services.demo.http_events import ProvenReceipt
     from valueverse.services.demo.results import Counted, DemoResults, Invoice
     from valueverse.services.demo.step_time import StepTime
 
@@ -64,7 +65,12 @@ def _program() -> str:
 
 
 def print_summary(
-    out: Console, results: DemoResults, times: Sequence[StepTime], page: Path, following: Sequence[tuple[str, str]]
+    out: Console,
+    results: DemoResults,
+    receipt: ProvenReceipt,
+    times: Sequence[StepTime],
+    page: Path,
+    following: Sequence[tuple[str, str]],
 ) -> None:
     """Print it; ``page`` has everything."""
     for title, lines in (
@@ -73,6 +79,7 @@ def print_summary(
         ("Not billed", _reasons(results.unbilled, {one.tenant: one.accepted for one in results.ingested}, "events")),
         ("Reconciled", _reconciled(results)),
         ("Value", _value(results)),
+        ("Receipt", _receipt(receipt)),
         ("Time", [_time(times)]),
     ):
         for place, line in enumerate(lines):
@@ -130,6 +137,11 @@ def _value(results: DemoResults) -> list[str]:
         f"({one.committed:,.2f} committed), fee of {one.fee:,.2f} {one.currency} proposed"
         for one in results.realised
     ]
+
+
+def _receipt(receipt: ProvenReceipt) -> list[str]:
+    proven = f"signed, and proven to be entry {receipt.sequence:,} of the {receipt.size:,} in the signed audit log"
+    return [f"{receipt.tenant}, {receipt.events:,} events over HTTP: {proven} ({receipt.path.name} beside the page)"]
 
 
 def _time(times: Sequence[StepTime]) -> str:

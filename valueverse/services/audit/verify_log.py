@@ -147,7 +147,7 @@ def verify_document(path: Path, key: Path | None, known: Path | None = None) -> 
         raise RefusalError("bad_audit_export", f"{path} is no export of `valueverse audit export`: {error}") from error
     if schema != FORMAT:
         raise RefusalError("bad_audit_export", f"{path} has the schema {schema!r}; this program knows {FORMAT!r}")
-    public = _key(pem, key or path)
+    public = read_public_key(pem, str(key or path))
     findings = verify_bundle(bundle, public)
     if (unsigned := unsigned_entries(bundle, public)) or not bundle.checkpoints:
         first = len(bundle.entries) - unsigned + 1
@@ -158,13 +158,18 @@ def verify_document(path: Path, key: Path | None, known: Path | None = None) -> 
     return bundle, findings
 
 
-def _key(pem: str, path: Path) -> Ed25519PublicKey:
+def read_public_key(pem: str, place: str) -> Ed25519PublicKey:
+    """The key that verifies checkpoints and receipts, from PEM that was found at ``place``.
+
+    Raises:
+        RefusalError: ``bad_public_key``.
+    """
     try:
         key = serialization.load_pem_public_key(pem.encode())
     except ValueError as error:
-        raise RefusalError("bad_public_key", f"{path} holds no public key in PEM") from error
+        raise RefusalError("bad_public_key", f"{place} holds no public key in PEM") from error
     if not isinstance(key, Ed25519PublicKey):
-        raise RefusalError("bad_public_key", f"{path} holds a public key that is not Ed25519")
+        raise RefusalError("bad_public_key", f"{place} holds a public key that is not Ed25519")
     return key
 
 

@@ -24,16 +24,23 @@ from valueverse.value.report import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from valueverse.services.demo.http_events import ProvenReceipt
     from valueverse.services.demo.results import DemoResults, Invoice
     from valueverse.services.demo.step_time import StepTime
     from valueverse.value.report import Cell, Chart
 
 
-def demo_page(results: DemoResults, times: Sequence[StepTime], next_steps: Sequence[tuple[str, str]]) -> str:
+def demo_page(
+    results: DemoResults,
+    receipt: ProvenReceipt,
+    times: Sequence[StepTime],
+    next_steps: Sequence[tuple[str, str]],
+) -> str:
     """The page as HTML.
 
     Args:
         results: what the demonstration came to.
+        receipt: of the events that were sent over HTTP.
         times: its steps, in order, without their sum.
         next_steps: what may be done next, and the command or address that does it.
     """
@@ -57,6 +64,7 @@ def demo_page(results: DemoResults, times: Sequence[StepTime], next_steps: Seque
                 Section("value", "Value and fee", _VALUE if results.realised else "", _value(results)),
                 Section("events", "Events: what was taken, and what was not", _EVENTS, _events(results)),
                 Section("recomputed", "Reconciliation", _RECONCILED, _reconciliation(results)),
+                Section("receipt", "Receipt of the events sent over HTTP", _RECEIPT, [_receipt(receipt)]),
                 Section("times", "Where the time went", "", _times(times)),
                 Section("next", "Next", "", [Facts([(text, Code(how)) for text, how in next_steps])]),
                 Section("all", "Every invoice", "", [_every_invoice(results.invoices)]),
@@ -66,8 +74,8 @@ def demo_page(results: DemoResults, times: Sequence[StepTime], next_steps: Seque
 
 
 _LEAD = (
-    "Two tenants delivered usage and billing events, in two deliveries. They were checked, metered, billed, recomputed "
-    "by an independent program and published, by jobs of Dagster."
+    "Two tenants delivered usage and billing events, in two deliveries, by files and over HTTP. They were checked, "
+    "metered, billed, recomputed by an independent program and published, by jobs of Dagster."
 )
 _VALUE = (
     "What the requests of a month saved the customer, measured by the model that both sides agreed on; the fee is a "
@@ -76,6 +84,10 @@ _VALUE = (
 _EVENTS = (
     "Every line that was received was accepted, was a duplicate, or is in quarantine with a reason. "
     "Every accepted usage event was billed, or has a reason why not."
+)
+_RECEIPT = (
+    "The API answered with a signed receipt: the root of a hash tree over the events. Verified from the events, the "
+    "receipt, a proof and the public key alone: the audit log holds that root, and its checkpoint was signed."
 )
 _RECONCILED = (
     "DuckDB recomputed usage, lines and totals from the events alone, with code that shares nothing with billing. "
@@ -202,6 +214,17 @@ def _reconciliation(results: DemoResults) -> list[Table | Facts]:
         Table("Comparisons", columns, rows, frozenset({2, 3, 4})),
         Facts([*held, ("Fingerprint of all finalised invoices", Code(results.fingerprint))]),
     ]
+
+
+def _receipt(receipt: ProvenReceipt) -> Facts:
+    return Facts(
+        [
+            ("Events", f"{receipt.events:,}, of {receipt.tenant}"),
+            ("Entry of the audit log", f"{receipt.sequence:,} of the {receipt.size:,} that its checkpoint covers"),
+            ("The receipt", Code(receipt.path.name)),
+            ("The same for the whole log", Code(f"valueverse audit verify --tenant {receipt.tenant}")),
+        ]
+    )
 
 
 def _times(times: Sequence[StepTime]) -> list[Table | Chart]:
