@@ -146,6 +146,14 @@ _READ = (
 _WRITTEN_BY_READER = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 
 
+_OF_BUILDER_IN_VAULT = {
+    "data_key": {"SELECT", "INSERT", "UPDATE"},
+    "restriction": {"SELECT", "INSERT", "DELETE"},
+    "erasure": {"SELECT", "INSERT", "UPDATE"},
+    "privacy_action": {"SELECT", "INSERT"},
+}
+
+
 def _may(role: str, schema: str, table: str, privilege: str) -> bool:
     """The design's answer, written once more."""
     if role in {ANALYST, GROUP}:
@@ -166,7 +174,9 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
     if role == BUILDER:
         if schema in {"billing", "value", "audit", "inbox"}:
             return privilege in _WRITTEN_BY_READER
-        return (schema, table) in {("auth", "api_key"), ("vault", "data_key")} and privilege in {
+        if schema == "vault":
+            return privilege in _OF_BUILDER_IN_VAULT[table]
+        return (schema, table) == ("auth", "api_key") and privilege in {
             "SELECT",
             "INSERT",
             "UPDATE",

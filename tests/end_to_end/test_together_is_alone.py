@@ -71,6 +71,11 @@ COMMANDS = {
     ),
     "audit sign": SERVERS,
     "audit key": "writes the installation's public key",
+    **dict.fromkeys(
+        ("privacy export", "privacy restrict", "privacy release", "privacy restrictions", "privacy erase"),
+        "asks for one customer of one tenant; another tenant's customer of the same key is in tests/services/privacy",
+    ),
+    "privacy end-retention": "removes rows of every tenant by their date alone",
     **dict.fromkeys(("privacy rotate-wrapping-key", "privacy rotate-data-keys"), KEYS),
     **dict.fromkeys(
         ("audit list", "audit export", "audit verify"),
@@ -113,6 +118,10 @@ EMPTY = {
     **dict.fromkeys(("billing.ignored_file", "staging.stg_ignored_files"), IGNORED),
     "billing.leakage_flag": "nobody was seen for long enough to have a pattern",
     "value.model": "written by the API, asked for after the tables were read",
+    **dict.fromkeys(
+        ("vault.data_key", "vault.restriction", "vault.erasure", "vault.privacy_action"),
+        "nobody is restricted, exported or erased; who is stands in tests/services/privacy",
+    ),
     "value.closing": COMMANDS["value close"],
     "staging.stg_value_closings": COMMANDS["value close"],
 }

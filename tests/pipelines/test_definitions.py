@@ -166,7 +166,16 @@ def test_partitions_are_defined_in_one_place() -> None:
 
 
 def test_every_stage_has_a_sensor_or_a_schedule_that_runs_by_itself() -> None:
-    jobs = {"ingestion_job", "usage_job", "billing_job", "value_job", "release_job", "marts_job", "audit_job"}
+    jobs = {
+        "ingestion_job",
+        "usage_job",
+        "billing_job",
+        "value_job",
+        "release_job",
+        "marts_job",
+        "audit_job",
+        "end_retention_job",
+    }
     assert {schedule.job_name for schedule in defs.schedules or ()} == jobs
     assert all(schedule.default_status == dg.DefaultScheduleStatus.RUNNING for schedule in defs.schedules or ())
     assert all(sensor.default_status == dg.DefaultSensorStatus.RUNNING for sensor in defs.sensors or ())

@@ -1,8 +1,9 @@
-"""Looks for card numbers in all that an installation stores: a dump of its database, and every file."""
+"""Looks for texts in all that an installation stores: a dump of its databases, and every file."""
 
 from __future__ import annotations
 
 import gzip
+import re
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -13,7 +14,7 @@ from valueverse.events.payment_numbers import card_numbers
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from valueverse.platform.settings import Settings
@@ -22,15 +23,23 @@ _TABLES = """
     select n.nspname, c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
      where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1, 2"""
 
+_BYTES = re.compile(r"\\\\x((?:[0-9a-f]{2})*)")
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
 
 def places_with_card_numbers(settings: Settings) -> dict[str, list[str]]:
     """Table or file -> the card numbers in it, in all databases of the installation and below its home."""
+    return places_with(settings, card_numbers)
+
+
+def places_with(settings: Settings, look: Callable[[str], list[str]]) -> dict[str, list[str]]:
+    """Table or file -> what ``look`` finds in its text, where it finds something."""
     texts = [*_dumped(settings, settings.database_name), *_dumped(settings, settings.dagster_database)]
     texts += [(str(path.relative_to(settings.home)), text) for path in _files(settings.home) for text in _texts(path)]
     found: dict[str, list[str]] = {}
     for place, text in texts:
-        if numbers := card_numbers(text):
-            found.setdefault(place, []).extend(numbers)
+        if hits := look(text):
+            found.setdefault(place, []).extend(hits)
     return found
 
 
@@ -39,7 +48,13 @@ def _dumped(settings: Settings, database: str) -> Iterator[tuple[str, str]]:
         for schema, table in connection.execute(_TABLES).fetchall():
             name = sql.Identifier(schema, table)
             with connection.cursor().copy(sql.SQL("copy (select * from {}) to stdout").format(name)) as rows:
-                yield f"{schema}.{table}", b"".join(bytes(part) for part in rows).decode()
+                text = b"".join(bytes(part) for part in rows).decode()
+            yield f"{schema}.{table}", _BYTES.sub(lambda found: _bytes_text(bytes.fromhex(found[1])), text)
+
+
+def _bytes_text(raw: bytes) -> str:
+    whole = pa.CompressedInputStream(pa.BufferReader(raw), "zstd").read() if raw.startswith(_ZSTD) else raw
+    return str(whole, errors="replace")
 
 
 def _files(home: Path) -> Iterator[Path]:

@@ -72,8 +72,17 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         RefusalError: ``cannot_write``.
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, body: bytes) -> None:
+    """As ``write_text``, for what is no text.
+
+    Raises:
+        RefusalError: ``cannot_write``.
+    """
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(body)
     except OSError as error:
         raise RefusalError("cannot_write", f"{path}: {error.strerror}", "--out") from error
 

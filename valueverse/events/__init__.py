@@ -5,6 +5,7 @@ from valueverse.events.billing_events import CATALOG_PUBLISHED, SHAPES, judge_bi
 from valueverse.events.event_reference import ENTRIES
 from valueverse.events.field_types import DURATION_SCHEMA, NAME_RULE, duration_seconds
 from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, payload_hash, same_payload
+from valueverse.events.personal_data import personal_texts, without_personal_fields
 from valueverse.events.reading import LARGEST_EVENT, read_lines, read_rows, refused_lines, with_raw
 from valueverse.events.strict import ENVELOPE_ATTRIBUTES, load_exact_json, plain_numbers
 from valueverse.events.validation import (
@@ -36,6 +37,7 @@ __all__ = [
     "load_exact_json",
     "parse_instant",
     "payload_hash",
+    "personal_texts",
     "plain_numbers",
     "read_lines",
     "read_rows",
@@ -44,4 +46,5 @@ __all__ = [
     "same_payload",
     "validate_events",
     "with_raw",
+    "without_personal_fields",
 ]

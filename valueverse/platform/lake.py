@@ -31,6 +31,8 @@ _SETTINGS = {"delta.checkpointInterval": "10"}
 """Of new tables. Whoever opens a table reads its log from the newest checkpoint on; by default every 100th commit has
 one, and opening 25 months of commits cost three times as much (docs/decisions/0818)."""
 
+_LOG_RETENTION = "delta.logRetentionDuration"
+
 
 @dataclass(frozen=True)
 class LakeTable:
@@ -206,6 +208,24 @@ class Lake:
             for column, values in where.items()
         )
         self._write(table, _reader(table, frames), "overwrite", " and ".join(terms), found=found)
+
+    def forget_history(self, table: LakeTable) -> None:
+        """Remove every file and log entry that the newest version does not need: what was replaced is gone.
+
+        Whoever reads an older version while this runs has to read again. Nobody may write the table meanwhile.
+        """
+        try:
+            found = self.delta(table)
+            if found is None:
+                return
+            found.alter.set_table_properties({_LOG_RETENTION: "interval 0 days"})
+            DeltaTable(self.address(table)).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+            newest = DeltaTable(self.address(table))
+            newest.create_checkpoint()
+            newest.cleanup_metadata()
+            newest.alter.set_table_properties({_LOG_RETENTION: "interval 30 days"})
+        except (DeltaError, OSError) as error:
+            raise _cure(error, self.url) from error
 
     def _write(
         self,

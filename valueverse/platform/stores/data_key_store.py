@@ -86,3 +86,12 @@ def subjects(connection: Connection, tenant: str) -> list[str]:
         select distinct on (subject) subject, wrapped from vault.data_key where tenant_id = %s
          order by subject, version desc"""
     return [row["subject"] for row in rows_of(connection, query, [tenant]) if row["wrapped"] is not None]
+
+
+def destroy(connection: Connection, tenant: str, subject: str) -> int:
+    """Destroy every version of a subject's key: how many there were. What they sealed is unreadable."""
+    return connection.execute(
+        "update vault.data_key set wrapped = null, destroyed_at = now() "
+        " where tenant_id = %s and subject = %s and wrapped is not null",
+        [tenant, subject],
+    ).rowcount

@@ -94,7 +94,7 @@ def ingest(
         RefusalError: ``ingestion_running`` when another ingestion holds the lock; ``disk_full``, ``lake_unwritable``.
     """
     report_progress = progress or (lambda _: None)
-    with _alone(index_dir):
+    with ingestion_lock(index_dir):
         before = taken_files(lake)
         moment = _after(received_at, before)
         known = set(zip(before["file"], before["file_hash"], strict=True))
@@ -131,7 +131,12 @@ def _unpublished(lake: Lake, before: pl.DataFrame) -> pl.DataFrame:
 
 
 @contextmanager
-def _alone(index_dir: Path) -> Iterator[None]:
+def ingestion_lock(index_dir: Path) -> Iterator[None]:
+    """While it is held nobody else writes events, quarantine and manifest of the lake.
+
+    Raises:
+        RefusalError: ``ingestion_running``, ``index_unwritable``.
+    """
     try:
         index_dir.mkdir(parents=True, exist_ok=True)
         lock = (index_dir / "ingestion.lock").open("w")

@@ -1,0 +1,61 @@
+"""``valueverse privacy export | restrict | release | erase`` at a terminal and for programs."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.landing import NOW, event, founding
+from tests.support.protection import own_secrets
+from tests.support.terminal import at_terminal, faults
+from valueverse.platform.lake import Lake
+from valueverse.services.ingestion.run_ingestion import run_ingestion
+from valueverse.services.usage.refresh_facts import BEGINNING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_customer_is_held_exported_and_erased_by_commands(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = own_secrets(settings, tmp_path)
+    for name, value in own.environment().items():
+        monkeypatch.setenv(name, value)
+    customer = event("c", {"customer": "c1", "name": "Ada"}, type="billing.customer.created")
+    (own.landing / "acme").mkdir()
+    (own.landing / "acme" / "a.ndjson").write_text(f"{json.dumps(founding())}\n{json.dumps(customer)}\n")
+    run_ingestion(own, Lake(own.lake_url), BEGINNING, NOW)
+    about = ["--tenant", "acme", "--customer", "c1"]
+
+    held = at_terminal(["privacy", "restrict", *about, "--reason", "dispute 17"])
+    assert (held.code, held.text.strip()) == (0, "data of c1 is on hold")
+    assert "already" in at_terminal(["privacy", "restrict", *about, "--reason", "more"]).text
+    listed = at_terminal(["privacy", "restrictions", "--tenant", "acme"])
+    assert (faults(listed.text), "dispute 17" in listed.text) == ([], True)
+    refused = at_terminal(["privacy", "erase", *about])
+    assert (refused.code, "[restricted]" in refused.text) == (2, True)
+
+    out = tmp_path / "c1.zip"
+    shown = at_terminal(["privacy", "export", *about, "--out", str(out)])
+    assert (shown.code, "lake.events.ndjson" in shown.text) == (0, True)
+    answer = json.loads(at_terminal(["privacy", "export", *about, "--out", str(out), "--json"]).text)
+    with zipfile.ZipFile(out) as archive:
+        assert json.loads(archive.read("manifest.json"))["parts"] == answer["parts"]
+    assert (answer["restricted"], len(answer["digest"])) == (True, 64)
+    nowhere = at_terminal(["privacy", "export", *about, "--out", "/nowhere/c1.zip"])
+    assert (nowhere.code, "[cannot_write]" in nowhere.text) == (2, True)
+
+    assert at_terminal(["privacy", "release", *about]).code == 0
+    erased = at_terminal(["privacy", "erase", *about])
+    assert (erased.code, faults(erased.text), "acme/a.ndjson" in erased.text) == (0, [], True)
+    again = json.loads(at_terminal(["privacy", "erase", *about, "--json"]).text)
+    assert (again["rows"]["lake.events"], again["deliveries"], again["retain_until"]) == (1, [], None)
+    assert at_terminal(["privacy", "end-retention", "--json"]).text.strip() == ""
