@@ -32,6 +32,7 @@ from valueverse.services.billing import rerate as rerating
 from valueverse.services.simulation.simulate import read_catalog
 from valueverse.services.value.commits import approve_commit, commit_model, fee_proposals
 from valueverse.services.value.track_value import track_value
+from valueverse.services.webhooks import endpoints as webhooks
 from valueverse.value import library
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ NOW = datetime(2024, 1, 5, tzinfo=UTC)
 MEANT = {
     "ada": "{analyst}",
     "k3x9q2m4ab7c": "{key}",
+    "we_0123456789abcdef01234567": "{endpoint}",
+    "we_89abcdef0123456701234567": "{unused}",
+    "48213": "{delivery}",
     "api-gateway": "test",
     "req-000017": "u0",
     "3f28c1a5": "{commit}",
@@ -88,6 +92,9 @@ def facts(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -
     analysts.add(settings, name, ["acme"])
     with connect(settings, "builder") as connection:
         found |= {"analyst": name, "key": issue_api_key(connection, "acme", name="test").split("_")[1]}
+    endpoints = [webhooks.add_endpoint(settings, "acme", "https://example.com/hooks", [])["endpoint"] for _ in range(2)]
+    found |= {"endpoint": endpoints[0], "unused": endpoints[1]}
+    found["delivery"] = str(webhooks.send_test(settings, "acme", endpoints[0]))
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
             patch.delenv(variable, raising=False)

@@ -52,6 +52,7 @@ instant at which something was done, and random pseudonyms: what they are about 
 GIVEN = "reads only what it is given, no tenant's data"
 SERVERS = "starts, stops or inspects this installation's servers; says nothing of a tenant's data"
 KEYS = "makes or revokes random keys or logins, judged in tests/serving_api/security and tests/isolation"
+WEBHOOKS = "shows random names of endpoints, by tenant: tests/services/webhooks"
 COMMANDS = {
     **dict.fromkeys(("document", "finance", "invoice", "meter", "periods", "price", "prorate"), GIVEN),
     **dict.fromkeys(("value check", "value library", "value schema", "value run", "value portfolio"), GIVEN),
@@ -69,6 +70,8 @@ COMMANDS = {
         ("value commit", "value approve", "value accept", "value dispute", "value withdraw", "rerate apply"),
         "done between the runs, by the function behind it (tests/support/company_files.py)",
     ),
+    **dict.fromkeys(("webhooks add", "webhooks rotate", "webhooks disable", "webhooks test"), KEYS),
+    **dict.fromkeys(("webhooks list", "webhooks deliveries", "webhooks replay"), WEBHOOKS),
     "audit sign": SERVERS,
     "audit key": "writes the installation's public key",
     **dict.fromkeys(
@@ -117,6 +120,7 @@ EMPTY = {
     "billing.marts_left_out": "every tenant is published; who is not stands in tests/dbt_project/test_marts.py",
     **dict.fromkeys(("billing.ignored_file", "staging.stg_ignored_files"), IGNORED),
     "billing.leakage_flag": "nobody was seen for long enough to have a pattern",
+    **dict.fromkeys(("billing.webhook_endpoint", "billing.webhook_delivery"), WEBHOOKS),
     "value.model": "written by the API, asked for after the tables were read",
     **dict.fromkeys(
         ("vault.data_key", "vault.restriction", "vault.erasure", "vault.privacy_action"),

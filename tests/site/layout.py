@@ -30,6 +30,7 @@ HANDBOOK: dict[str, list[str]] = {
         "api.md",
         "audit.md",
         "privacy.md",
+        "webhooks.md",
         "observability.md",
         "exit-codes.md",
         "glossary.md",

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     executor_port: int = Field(default=8003, ge=1, le=65535)
     api_groups: str = Field(default="", description="groups of routes that the API serves, comma-separated; empty: all")
     metrics_port: int = Field(default=9464, ge=1, le=65535)
+    webhook_private_addresses: bool = Field(
+        default=False, description="webhooks may go to addresses that are not public, and by http"
+    )
     otlp_endpoint: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s?#]+$",

@@ -44,7 +44,8 @@ DAGSTER = "dagster"
 DAEMON = dagster_home.DAEMON
 API = api_services.API
 METRICS = "metrics"
-NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, METRICS, API)
+WEBHOOKS = "webhooks"
+NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, METRICS, WEBHOOKS, API)
 """Servers in the order they start; they stop in the opposite one."""
 EVERY = (*NAMES, *api_services.BESIDE)
 """Also those that run beside the API where each process serves one group of its routes."""
@@ -88,6 +89,7 @@ _PROGRAMS = {
         "/server_info",
     ),
     DAEMON: _Program(lambda _port: ["dagster._daemon", "run", "-w", "workspace.yaml"], None),
+    WEBHOOKS: _Program(lambda _port: ["valueverse.services.webhooks.deliver_webhooks"], None),
     METRICS: _Program(
         lambda port: ["valueverse.services.operations.export_metrics", str(port)], "metrics_port", "/metrics"
     ),
@@ -226,7 +228,7 @@ def _start_program(settings: Settings, name: str, *, split: bool) -> tuple[proce
     if name in {API, *api_services.BESIDE}:
         details["groups"] = api_services.groups(settings, name, split=split)
         environment = api_services.environment(settings, details["groups"]) | api_services.counts(settings, name)
-    elif name == METRICS:
+    elif name in {METRICS, WEBHOOKS}:
         environment = settings.environment()
     else:
         environment = dagster_home.environment(settings)
@@ -286,6 +288,8 @@ def _await(settings: Settings, name: str, record: processes.Record, fresh: bool)
 
 def _well(settings: Settings, name: str, record: processes.Record) -> bool:
     health = _PROGRAMS[name].health
+    if name == WEBHOOKS:
+        return processes.alive(record)
     if health:
         return _answers(f"http://127.0.0.1:{record.details['port']}{health}")
     with (

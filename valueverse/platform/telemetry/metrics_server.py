@@ -42,7 +42,7 @@ class WorkerMetrics(Collector):
 
 
 class _Silent(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, *_: object) -> None:
         """Scrapes are no news."""
 
 

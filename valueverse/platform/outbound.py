@@ -1,0 +1,106 @@
+"""Requests to addresses that tenants choose: nothing private is reached, whatever a name resolves to at that moment."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpcore
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    Resolver = Callable[[str, int], Awaitable[list[str]]]
+
+MOST_READ = 4096
+"""Bytes of an answer's body that are read."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class ForbiddenAddressError(Exception):
+    """A name that resolves to an address which is not a public one."""
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of ``host`` now."""
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+def is_public(address: str) -> bool:
+    """Whether an address, and one of IPv4 that it carries inside, is one of the public Internet."""
+    one = ipaddress.ip_address(address.partition("%")[0])
+    inside: list[ipaddress.IPv4Address | ipaddress.IPv6Address | None] = [one]
+    if isinstance(one, ipaddress.IPv6Address):
+        inside += [one.ipv4_mapped, one.sixtofour, *(one.teredo or ())]
+        if one in _NAT64:
+            inside.append(ipaddress.IPv4Address(int(one) & 0xFFFFFFFF))
+    return all(part is None or (part.is_global and not part.is_multicast) for part in inside)
+
+
+class GuardedNetwork(httpcore.AsyncNetworkBackend):
+    """Resolves a name once, judges what it resolves to, and connects to that very address.
+
+    Args:
+        private: addresses that are not public are reached as well.
+        resolver: gives the addresses of a name.
+    """
+
+    def __init__(self, *, private: bool, resolver: Resolver = resolve) -> None:
+        self._private, self._resolver = private, resolver
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(self, host: str, port: int, *arguments: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        """A connection to the first address of ``host``.
+
+        Raises:
+            ForbiddenAddressError: one of the addresses of ``host`` is not public.
+            httpcore.ConnectError: it has none, or does not answer.
+        """
+        try:
+            addresses = await self._resolver(host, port)
+        except OSError as error:
+            raise httpcore.ConnectError("the name does not resolve") from error
+        if not self._private and not all(map(is_public, addresses)):
+            raise ForbiddenAddressError
+        return await self._network.connect_tcp(addresses[0], port, *arguments, **options)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an endpoint answered.
+
+    Attributes:
+        status: of HTTP; None: none came.
+        reason: why there is none, in words of ours.
+    """
+
+    status: int | None
+    reason: str | None = None
+
+
+async def post(
+    url: str, headers: Mapping[str, str], body: bytes, network: httpcore.AsyncNetworkBackend, seconds: float
+) -> Answer:
+    """Send ``body`` to ``url``, within ``seconds`` in all. No redirect is followed, no body is stored."""
+    try:
+        with anyio.fail_after(seconds):
+            async with (
+                httpcore.AsyncConnectionPool(network_backend=network) as pool,
+                pool.stream("POST", url, headers=list(headers.items()), content=body) as answer,
+            ):
+                read = 0
+                async for part in answer.aiter_stream():
+                    read += len(part)
+                    if read > MOST_READ:
+                        break
+                return Answer(answer.status)
+    except ForbiddenAddressError:
+        return Answer(None, "the address is not a public one")
+    except TimeoutError:
+        return Answer(None, f"no answer within {seconds:.0f} s")
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
+        return Answer(None, f"the connection failed: {type(error).__name__}")

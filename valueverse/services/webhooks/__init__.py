@@ -1,0 +1,1 @@
+"""Webhooks: endpoints that tenants choose, and the notifications that are delivered to them."""
