@@ -149,6 +149,7 @@ _WRITTEN_BY_READER = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 _OF_BUILDER_IN_VAULT = {
     "data_key": {"SELECT", "INSERT", "UPDATE"},
     "restriction": {"SELECT", "INSERT", "DELETE"},
+    "instrument": _WRITTEN_BY_READER,
     "erasure": {"SELECT", "INSERT", "UPDATE"},
     "privacy_action": {"SELECT", "INSERT"},
 }

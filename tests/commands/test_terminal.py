@@ -69,7 +69,11 @@ ELSEWHERE = {
     "run": "tests/end_to_end/test_readme.py",
     "privacy rotate-wrapping-key": "tests/commands/privacy/test_keys.py",
     **dict.fromkeys(
-        ("privacy erase", "privacy restrict", "privacy release"), "tests/commands/privacy/test_privacy_commands.py"
+        (
+            *("privacy erase", "privacy restrict", "privacy release"),
+            *("privacy add-instrument", "privacy reveal-instrument", "privacy remove-instrument"),
+        ),
+        "tests/commands/privacy/test_privacy_commands.py",
     ),
     "valueverse status --watch": "tests/services/operations/test_installation_status.py",
     "valueverse invoices pdf acme-000001 --credit-note crm#7 --out credit.pdf": (

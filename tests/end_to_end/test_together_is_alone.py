@@ -78,6 +78,8 @@ COMMANDS = {
         ("privacy export", "privacy restrict", "privacy release", "privacy restrictions", "privacy erase"),
         "asks for one customer of one tenant; another tenant's customer of the same key is in tests/services/privacy",
     ),
+    **dict.fromkeys(("privacy add-instrument", "privacy instruments", "privacy reveal-instrument"), KEYS),
+    "privacy remove-instrument": KEYS,
     "privacy end-retention": "removes rows of every tenant by their date alone",
     **dict.fromkeys(("privacy rotate-wrapping-key", "privacy rotate-data-keys"), KEYS),
     **dict.fromkeys(
@@ -123,7 +125,7 @@ EMPTY = {
     **dict.fromkeys(("billing.webhook_endpoint", "billing.webhook_delivery"), WEBHOOKS),
     "value.model": "written by the API, asked for after the tables were read",
     **dict.fromkeys(
-        ("vault.data_key", "vault.restriction", "vault.erasure", "vault.privacy_action"),
+        ("vault.data_key", "vault.instrument", "vault.restriction", "vault.erasure", "vault.privacy_action"),
         "nobody is restricted, exported or erased; who is stands in tests/services/privacy",
     ),
     "value.closing": COMMANDS["value close"],

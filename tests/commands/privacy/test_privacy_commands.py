@@ -12,6 +12,7 @@ from tests.support.landing import NOW, event, founding
 from tests.support.protection import own_secrets
 from tests.support.terminal import at_terminal, faults
 from valueverse.platform.lake import Lake
+from valueverse.platform.warehouse import connect
 from valueverse.services.ingestion.run_ingestion import run_ingestion
 from valueverse.services.usage.refresh_facts import BEGINNING
 
@@ -59,3 +60,27 @@ def test_a_customer_is_held_exported_and_erased_by_commands(
     again = json.loads(at_terminal(["privacy", "erase", *about, "--json"]).text)
     assert (again["rows"]["lake.events"], again["deliveries"], again["retain_until"]) == (1, [], None)
     assert at_terminal(["privacy", "end-retention", "--json"]).text.strip() == ""
+    nothing = at_terminal(["privacy", "instruments", "--tenant", "acme", "--json"])
+    assert (nothing.code, nothing.text.strip()) == (0, "")
+
+
+def test_a_number_is_read_from_standard_input_and_answered_by_a_token(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = own_secrets(settings, tmp_path)
+    for name, value in own.environment().items():
+        monkeypatch.setenv(name, value)
+    with connect(own, "builder") as connection:
+        connection.execute("insert into billing.tenant (tenant_id, timezone, currency) values ('acme', 'UTC', 'EUR')")
+        connection.execute("insert into billing.customer (tenant_id, customer) values ('acme', 'c1')")
+    add = ["privacy", "add-instrument", "--tenant", "acme", "--customer", "c1"]
+    token = at_terminal(add, "4111 1111 1111 1111\n").text.strip().splitlines()[-1].strip()
+    assert token.startswith("tok_")
+    assert "[bad_number]" in at_terminal(add, "\n").text
+    listed = at_terminal(["privacy", "instruments", "--tenant", "acme"])
+    assert (faults(listed.text), "1111" in listed.text) == ([], True)
+    revealed = at_terminal(["privacy", "reveal-instrument", token, "--tenant", "acme", "--reason", "refund", "--json"])
+    assert json.loads(revealed.text)["number"] == "4111111111111111"
+    assert at_terminal(["privacy", "remove-instrument", token, "--tenant", "acme"]).code == 0
+    gone = at_terminal(["privacy", "remove-instrument", token, "--tenant", "acme"])
+    assert (gone.code, "[unknown_token]" in gone.text) == (2, True)

@@ -19,6 +19,7 @@ from valueverse.commands.output import (
     show_table,
     write_bytes,
 )
+from valueverse.commands.privacy import instruments
 
 _Tenant = Annotated[str, typer.Option("--tenant", help="Whose data.")]
 _Customer = Annotated[str, typer.Option("--customer", help="About whom.")]
@@ -61,7 +62,7 @@ ones before: what backups of the database hold of data keys is unreadable then. 
 
 _ROTATE_DATA_KEYS = """Make new data keys for a tenant and each of its customers that has one.
 
-They seal from now on; what was sealed before opens by the keys before.
+Payment instruments are sealed by them at once, and all that is sealed from now on.
 
 [dim]valueverse privacy rotate-data-keys --tenant acme[/dim]"""
 
@@ -77,6 +78,7 @@ def register(app: typer.Typer) -> None:
     group.command("restrictions", help=_RESTRICTIONS)(_restrictions)
     group.command("erase", help=_ERASE)(_erase)
     group.command("end-retention", help=_END_RETENTION)(_end_retention)
+    instruments.register(group)
     group.command("rotate-wrapping-key", help=_ROTATE_WRAPPING_KEY)(_rotate_wrapping_key)
     group.command("rotate-data-keys", help=_ROTATE_DATA_KEYS)(_rotate_data_keys)
     app.add_typer(group, name="privacy")

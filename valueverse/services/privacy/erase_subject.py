@@ -20,7 +20,7 @@ from valueverse.errors import RefusalError
 from valueverse.events import without_personal_fields
 from valueverse.platform.lake import Lake
 from valueverse.platform.protection import Cell, DataKeys, wrapping_of
-from valueverse.platform.stores import data_key_store, privacy_store
+from valueverse.platform.stores import data_key_store, instrument_store, privacy_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.ingestion.file_manifest import MANIFEST_TABLE, unpublished
 from valueverse.services.ingestion.ingest import ingestion_lock
@@ -93,6 +93,7 @@ def erase_subject(settings: Settings, tenant: str, customer: str, now: datetime)
             # A restriction may have come meanwhile: it stops the destruction, which is what cannot be undone.
             refuse_restricted_by(connection, tenant, customer)
             rows |= privacy_store.erase_customer(connection, tenant, customer)
+            rows["vault.instrument"] = instrument_store.remove_all(connection, tenant, customer)
             keys = data_key_store.destroy(connection, tenant, customer)
             evidence = {
                 "rows": rows, "keys": keys, "deliveries": deliveries, "begun_at": now.isoformat(),

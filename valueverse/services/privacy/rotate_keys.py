@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from valueverse.platform.protection import DataKeys, wrapping_of
 from valueverse.platform.protection.data_keys import context_of
 from valueverse.platform.stores import data_key_store as store
+from valueverse.platform.stores import instrument_store
 from valueverse.platform.warehouse import connect
+from valueverse.services.privacy.payment_instruments import instrument_cell
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
@@ -70,7 +72,8 @@ def rotate_wrapping_key(settings: Settings, *, retire: bool) -> RewrappedKeys:
 def rotate_data_keys(settings: Settings, tenant: str) -> list[str]:
     """Make a new data key for the tenant and each of its data subjects that has one; the subjects, by name.
 
-    New values are sealed by them; what was sealed before opens by the keys before.
+    Numbers of payment instruments are sealed by them at once; who was billed, retained after an erasure, opens by the
+    keys before.
 
     Raises:
         RefusalError: ``key_server_unreachable``, ``key_server_refused``, ``secret_unreadable``.
@@ -80,4 +83,12 @@ def rotate_data_keys(settings: Settings, tenant: str) -> list[str]:
         keys, subjects = DataKeys(connection, wrapping), store.subjects(connection, tenant)
         for subject in subjects:
             keys.replace(tenant, subject)
+        rows = instrument_store.sealed_of(connection, tenant)
+        cells = [instrument_cell(tenant, row["customer"], row["token"]) for row in rows]
+        numbers = keys.open([(cell, bytes(row["sealed"])) for cell, row in zip(cells, rows, strict=True)])
+        known = [(cell, number) for cell, number in zip(cells, numbers, strict=True) if number is not None]
+        sealed = keys.seal(known)
+        instrument_store.seal_again(
+            connection, tenant, [(cell.row[0], value) for (cell, _), value in zip(known, sealed, strict=True)]
+        )
     return subjects
