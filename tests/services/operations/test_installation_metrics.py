@@ -16,6 +16,7 @@ from valueverse.platform.telemetry.logs import make_log
 from valueverse.platform.warehouse import connect
 from valueverse.services.audit.sign_log import sign_log
 from valueverse.services.operations.installation_metrics import InstallationMetrics, _by_stage
+from valueverse.services.webhooks.endpoints import add_endpoint, send_test
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
@@ -42,6 +43,14 @@ def test_what_waits_is_counted_and_aged_until_it_is_taken_and_signed(settings: S
     assert found["valueverse_audit_waiting_entries"] == 2
     assert found["valueverse_audit_waiting_seconds"] > 0
     assert found["valueverse_held_tenants release"] == 0
+    assert found["valueverse_webhooks_overdue_seconds"] == 0
+    made = add_endpoint(settings, "acme", "https://example.com/", [])
+    send_test(settings, "acme", made["endpoint"])
+    with connect(settings, "builder") as connection:
+        connection.execute("update billing.webhook_delivery set due_at = now() - interval '700 s'")
+    found = values(settings)
+    assert found["valueverse_webhooks_waiting"] == 1
+    assert 700 <= found["valueverse_webhooks_overdue_seconds"] < 1300
     assert not any("acme" in name or "birch" in name for name in found)
     with connect(settings, "builder") as connection:
         inbox_store.claim(connection, 2**20)

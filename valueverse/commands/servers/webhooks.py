@@ -74,6 +74,8 @@ def _list(tenant: _Tenant, as_json: AsJson = False) -> None:
 
     names = ["endpoint", "url", "types", "created_at", "previous_until", "disabled_at", "disabled_reason"]
     rows = list_endpoints(get_settings(), tenant)
+    if not as_json:
+        rows = [{**row, "types": ", ".join(row["types"]) or "all"} for row in rows]
     show_list(names, rows, as_json=as_json, empty="no endpoints; `valueverse webhooks add` makes one")
 
 

@@ -23,6 +23,11 @@ _AUDIT = """
            coalesce(extract(epoch from now() - min((entry::json ->> 'at')::timestamptz)), 0)::float8 as oldest
       from audit.submitted"""
 
+_WEBHOOKS = """
+    select count(*) as waiting, coalesce(greatest(extract(epoch from now() - min(due_at)), 0), 0)::float8 as overdue
+      from billing.webhook_delivery
+     where state = 'waiting'"""
+
 _HELD = """
     select stage, count(distinct tenant_id) as tenants
       from billing.held_tenant
@@ -63,6 +68,11 @@ def drains(connection: Connection) -> int:
 def submitted(connection: Connection) -> dict[str, Any]:
     """waiting entries of the audit log, which have no place in it yet, and seconds since the oldest was submitted."""
     return row_of(connection, _AUDIT) or {}
+
+
+def webhooks(connection: Connection) -> dict[str, Any]:
+    """waiting deliveries of webhooks, and seconds for which the oldest has been due."""
+    return row_of(connection, _WEBHOOKS) or {}
 
 
 def log_sizes(connection: Connection) -> dict[str, int]:

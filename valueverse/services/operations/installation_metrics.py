@@ -85,6 +85,9 @@ def _warehouse(settings: Settings, connection: psycopg.Connection) -> Iterator[M
         "Audit logs whose newest entries no checkpoint covers.",
         _unsigned(settings, store.log_sizes(connection)),
     )
+    webhooks = store.webhooks(connection)
+    yield _gauge("valueverse_webhooks_waiting", "Notifications that wait for an attempt.", webhooks["waiting"])
+    yield _gauge("valueverse_webhooks_overdue_seconds", "How long one of them has been due.", webhooks["overdue"])
     held = GaugeMetricFamily("valueverse_held_tenants", "Tenants that are held, by stage.", labels=["stage"])
     for row in store.held(connection):
         held.add_metric([row["stage"]], row["tenants"])
