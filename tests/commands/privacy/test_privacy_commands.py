@@ -64,7 +64,7 @@ def test_a_customer_is_held_exported_and_erased_by_commands(
     assert (nothing.code, nothing.text.strip()) == (0, "")
 
 
-def test_a_number_is_read_from_standard_input_and_answered_by_a_token(
+def test_lists_mark_who_is_on_hold_and_a_number_is_read_from_standard_input_and_answered_by_a_token(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = own_secrets(settings, tmp_path)
@@ -73,6 +73,10 @@ def test_a_number_is_read_from_standard_input_and_answered_by_a_token(
     with connect(own, "builder") as connection:
         connection.execute("insert into billing.tenant (tenant_id, timezone, currency) values ('acme', 'UTC', 'EUR')")
         connection.execute("insert into billing.customer (tenant_id, customer) values ('acme', 'c1')")
+    for status, command in (("recorded", "restrict"), ("restricted", "release")):
+        assert json.loads(at_terminal(["customers", "list", "--json"]).text)["status"] == status
+        reason = ["--reason", "dispute"] if command == "restrict" else []
+        assert at_terminal(["privacy", command, "--tenant", "acme", "--customer", "c1", *reason]).code == 0
     add = ["privacy", "add-instrument", "--tenant", "acme", "--customer", "c1"]
     token = at_terminal(add, "4111 1111 1111 1111\n").text.strip().splitlines()[-1].strip()
     assert token.startswith("tok_")

@@ -28,7 +28,7 @@ _EXPORT = """Write everything that is stored about a customer to a ZIP file, wit
 
 [dim]valueverse privacy export --tenant acme --customer c1 --out c1.zip[/dim]"""
 
-_RESTRICT = """Put data of a customer on hold: while it is, nothing of it is erased. Exports say so.
+_RESTRICT = """Put data of a customer on hold: while it is, nothing of it is erased. Lists and exports say so.
 
 [dim]valueverse privacy restrict --tenant acme --customer c1 --reason "dispute 2024-17"[/dim]"""
 

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 _CUSTOMERS = """
     select c.tenant_id::text as tenant, c.customer, c.name, c.email, c.country, c.currency::text as currency,
-           c.timezone, count(s.subscription) filter (where s.status = 'active') as subscriptions
+           c.timezone, count(s.subscription) filter (where s.status = 'active') as subscriptions,
+           case when exists (
+               select from vault.restriction as r where r.tenant_id = c.tenant_id and r.customer = c.customer
+           ) then 'restricted' else 'recorded' end as status
       from billing.customer as c
       left join billing.subscription as s on s.tenant_id = c.tenant_id and s.customer = c.customer
      where %(tenant)s::text is null or c.tenant_id = %(tenant)s
@@ -30,7 +33,10 @@ _SUBSCRIPTIONS = """
 
 
 def customers(connection: psycopg.Connection[Any], tenant: str | None, most: int) -> list[dict[str, Any]]:
-    """At most ``most`` customers with the number of their active subscriptions, by tenant and key; None: of all."""
+    """At most ``most`` customers with the number of their active subscriptions, by tenant and key; None: of all.
+
+    ``status`` is ``restricted`` while data about the customer is on hold, else ``recorded``.
+    """
     return rows_of(connection, _CUSTOMERS, {"tenant": tenant, "most": most})
 
 

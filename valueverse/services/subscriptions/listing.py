@@ -24,8 +24,8 @@ _SUBSCRIPTION = ("customer", "plan", "plan_version", "timezone")
 def list_customers(
     connection: psycopg.Connection[Any], tenant: str | None, log: BillingLog | None, most: int
 ) -> list[dict[str, Any]]:
-    """Customers with ``status`` recorded or waiting; with a tenant's log also those that are delivered only."""
-    rows = [row | {"status": "recorded"} for row in customer_store.customers(connection, tenant, most)]
+    """Customers with ``status`` recorded, restricted or waiting; with a tenant's log also those only delivered."""
+    rows = customer_store.customers(connection, tenant, most)
     known = {row["customer"] for row in rows}
     for found in _waiting(log, CREATED, "customer", _CUSTOMER):
         if found["customer"] not in known and len(rows) < most:
