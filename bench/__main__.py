@@ -19,7 +19,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingest, peers, rating, steps, value
+from bench import ingest, peers, rating, steps, upcoming, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,6 +30,7 @@ SUITES: dict[str, Callable[[str], Iterable[dict[str, Any]]]] = {
     "peers": peers.run,
     "value": value.run,
     "steps": steps.run,
+    "upcoming": upcoming.run,
 }
 RESULTS = Path(__file__).parent / "results.json"
 

@@ -130,6 +130,11 @@ def _whole(frame: pl.DataFrame, kind: str | pl.Expr, identity: pl.Expr) -> pl.Da
     return EVENTS.conform(filled.with_columns(**missing))
 
 
+def usage_rows(frame: pl.DataFrame, identity: pl.Expr) -> pl.DataFrame:
+    """EVENTS of usage from tenant, customer, time and data."""
+    return _whole(frame, "used", identity)
+
+
 def _people(subscriptions: int) -> pl.DataFrame:
     number = pl.int_range(subscriptions, eager=True).alias("number")
     return pl.DataFrame({"number": number}).with_columns(
@@ -178,11 +183,10 @@ def _usage_events(made: World, month: int, per_month: int) -> pl.DataFrame:
     at = pl.lit(datetime(days[0].year, days[0].month, 1, tzinfo=UTC))
     place = pl.col("number") * per_month + pl.col("turn")
     rows = _people(made.subscriptions).join(pl.DataFrame({"turn": range(per_month)}), how="cross")
-    return _whole(
+    return usage_rows(
         rows.with_columns(
             (at + pl.duration(days=(place * 7) % len(days), seconds=(place * 131) % 86_400)).alias("time"),
             pl.format('{{"n":{}}}', 1 + (place * 37) % 5_000).alias("data"),
         ),
-        "used",
         pl.format("u{}-{}-{}", pl.lit(month), "number", "turn"),
     )

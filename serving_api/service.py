@@ -17,6 +17,7 @@ from serving_api.security.tokens import Tokens
 from valueverse.platform.access.secrets import audit_key, secret
 from valueverse.platform.access.signing_keys import KeyRing
 from valueverse.services.subscriptions.subscription_owners import SubscriptionOwners
+from valueverse.services.subscriptions.upcoming_answers import UpcomingAnswers
 
 if TYPE_CHECKING:
     import structlog
@@ -53,6 +54,11 @@ class Service:
     def explaining(self) -> CapacityLimiter:
         """How many events are explained at once: each may read much of the lake."""
         return CapacityLimiter(2)
+
+    @cached_property
+    def upcoming(self) -> UpcomingAnswers:
+        """Answers about next invoices."""
+        return UpcomingAnswers()
 
     @cached_property
     def engine(self) -> Engine:

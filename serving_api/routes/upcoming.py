@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -23,19 +21,7 @@ from serving_api.security.tokens import Identity
 from serving_api.service import service_of
 from serving_api.writes import read_object
 from valueverse.errors import RefusalError
-from valueverse.platform.lake import Lake
-from valueverse.platform.stores.customer_invoices import CustomerInvoices
-from valueverse.platform.warehouse import connect
-from valueverse.services.billing.next_invoices import customer_usage
-from valueverse.services.subscriptions.billing_log import read_log
-from valueverse.services.subscriptions.hypothetical import with_events
-from valueverse.services.subscriptions.preview import upcoming_invoices
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from valueverse.platform.settings import Settings
-    from valueverse.services.subscriptions.billing_log import WaitingRequest
+from valueverse.services.subscriptions.upcoming_answers import Question
 
 router = APIRouter(prefix="/v1", tags=["billing"])
 _Reader = Annotated[Identity, Depends(requires("billing:read"))]
@@ -54,25 +40,6 @@ _EXAMPLE = {
         }
     ],
 }
-
-
-@dataclass(frozen=True)
-class Question:
-    """Whose next invoices are asked for.
-
-    Attributes:
-        tenant: who invoices.
-        customer: who is invoiced.
-        until: the day by which they close.
-        known_at: as known then; None: now.
-        events: hypothetical ones; None: none are.
-    """
-
-    tenant: str
-    customer: str
-    until: date | None
-    known_at: datetime | None = None
-    events: Sequence[Any] | None = None
 
 
 @router.get(
@@ -151,21 +118,8 @@ async def _answer(request: Request, question: Question) -> bytes:
     service, moment = service_of(request), datetime.now(UTC)
     # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
     requests = waiting_of(await service.database.call("waiting_requests", question.tenant))
-    work = partial(_found, service.settings, question, requests, moment)
+    work = partial(service.upcoming.answer, service.settings, question, requests, moment)
     return await service.engine.work(question.tenant, work)
-
-
-def _found(settings: Settings, question: Question, requests: Sequence[WaitingRequest], moment: datetime) -> bytes:
-    lake, tenant, customer = Lake(settings.lake_url), question.tenant, question.customer
-    log = read_log(lake, settings.landing, tenant, moment, requests)
-    after = log if question.events is None else with_events(log, question.events, moment)
-    before = None if question.events is None else log
-    usage = customer_usage(lake, tenant, customer)
-    with connect(settings, "api") as connection:
-        store = CustomerInvoices(connection, "api", tenant, customer, question.known_at)
-        as_of = question.known_at or moment
-        found = upcoming_invoices(store, usage, after, as_of, question.until, before)
-    return orjson.dumps(found.document())
 
 
 def _unknown() -> Problem:

@@ -28,7 +28,7 @@ from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
 from valueverse.platform.stores.customer_invoices import CustomerInvoices
 from valueverse.platform.warehouse import connect
-from valueverse.services.billing.next_invoices import customer_usage
+from valueverse.services.billing.customer_usage import customer_usage
 from valueverse.services.ingestion.deliver import event_text
 from valueverse.services.ingestion.receive_events import judge_texts
 from valueverse.services.subscriptions.account_events import read_account

@@ -73,6 +73,7 @@ _CALLS: dict[str, str | None] = {
     "prior_reratings('acme', 'c1', null)": None,
     "prior_proposals('acme', 'c1', null, 'infinity')": None,
     "prior_invoices('acme', 'only birch', null)": "[]",
+    "prior_watermark('acme', 'only birch', null, 'infinity')": "[('0/0/0/0',)]",
     f"receive_events('acme', '{FAMILY}', '2024-01-01Z', 'b', 1, 1, 'k', 'r', 'k1', '', true)": "[('',)]",
     "waiting_requests('acme')": None,
     "value_models('acme', null, 100)": None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +18,9 @@ from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.customer_usage import UsageCache
+from valueverse.services.subscriptions import upcoming_answers
+from valueverse.services.subscriptions.preview import upcoming_invoices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -213,6 +216,51 @@ async def test_usage_counts_once_it_is_derived(api: Api, module_settings: Settin
     store(world, module_settings)
     assert totals(await found(api, until="2024-02-01"))[1] == ("2024-01-01", "20.00")
     assert totals(await found(api, known_at=THEN))[1] == ("2024-01-01", "12.50")
+
+
+async def test_an_answer_is_worked_out_again_once_what_it_follows_from_is_another_one(
+    api: Api, module_settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked = []
+
+    def counted(*asked: Any) -> Any:
+        worked.append(asked[0].customer)
+        return upcoming_invoices(*asked)
+
+    monkeypatch.setattr(upcoming_answers, "upcoming_invoices", counted)
+    for _ in range(3):
+        first = totals(await found(api, until="2024-03-01"))
+    await found(api, known_at=THEN)
+    await found(api, known_at=THEN)
+    assert worked == ["c0", "c0"]
+    world.use("2024-01-04", "tokens", "1", customer="c1")
+    store(world, module_settings)
+    assert totals(await found(api, until="2024-03-01")) == first
+    assert worked == ["c0", "c0"]
+    run(world, module_settings, instant("2024-01-03"))
+    assert totals(await found(api, until="2024-03-01")) == first[1:]
+    assert worked == ["c0", "c0", "c0"]
+    assert totals(await found(api, until="2024-02-01")) == first[1:2]
+
+
+def test_what_is_stored_is_bounded(module_settings: Settings, world: World) -> None:
+    lake = Lake(module_settings.lake_url)
+    whole = UsageCache()
+    assert {one: whole.read(lake, "acme", one).rows.height for one in ("c0", "c1", "c0")} == {"c0": 3, "c1": 2}
+    assert [key[2] for key in whole._customers] == ["c1", "c0"]
+    size = max(whole._sizes.values())
+    narrow = UsageCache(size)
+    assert [narrow.read(lake, "acme", one).rows.height for one in ("c0", "c1", "c0")] == [3, 2, 3]
+    assert list(narrow._sizes.values()) == [size]
+    none = UsageCache(1)
+    assert none.read(lake, "acme", "c0").mark == whole.read(lake, "acme", "c0").mark
+    assert none._customers == {}
+    answers = upcoming_answers.UpcomingAnswers(most=3_000)
+    for day in range(1, 5):
+        asked = upcoming_answers.Question("acme", "c0", date(2024, 2, day))
+        assert answers.answer(module_settings, asked, [], datetime.now(UTC))
+    assert 1 <= len(answers._answers) < 4
+    assert answers._size == sum(len(body) for body, _ in answers._answers.values()) <= 3_000
 
 
 @pytest.mark.security

@@ -14,7 +14,7 @@ from valueverse.cli import app
 from valueverse.platform.lake import Lake
 from valueverse.platform.stores.customer_invoices import CustomerInvoices
 from valueverse.platform.warehouse import connect
-from valueverse.services.billing.next_invoices import customer_usage
+from valueverse.services.billing.customer_usage import customer_usage
 from valueverse.services.subscriptions.account_events import (
     Account,
     change_subscription,

@@ -169,6 +169,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
                 ("recomputed", ""),
                 ("reratings", ""),
                 ("proposals", ", 'infinity'"),
+                ("watermark", ", 'infinity'"),
             )
         },
         "begin_write": ("%s, %s", [b"k" * 32, b"f" * 32]),

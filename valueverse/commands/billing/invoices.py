@@ -143,7 +143,7 @@ def upcoming(
     from valueverse.platform.settings import get_settings
     from valueverse.platform.stores.customer_invoices import CustomerInvoices
     from valueverse.platform.warehouse import connect
-    from valueverse.services.billing.next_invoices import customer_usage
+    from valueverse.services.billing.customer_usage import customer_usage
     from valueverse.services.instants import read_instant
     from valueverse.services.subscriptions.hypothetical import read_events, with_events
     from valueverse.services.subscriptions.preview import upcoming_invoices

@@ -164,7 +164,7 @@ def _previewed(planned: PlannedEvent, until: str | None, *, needed: bool) -> Pre
     from valueverse.platform.settings import get_settings
     from valueverse.platform.stores.customer_invoices import CustomerInvoices
     from valueverse.platform.warehouse import connect
-    from valueverse.services.billing.next_invoices import customer_usage
+    from valueverse.services.billing.customer_usage import customer_usage
     from valueverse.services.subscriptions.preview import preview
 
     settings, last = get_settings(), None if until is None else read_day(until, "--until")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 import polars as pl
 
-from valueverse.platform.queries import frame_of
+from valueverse.platform.queries import frame_of, value_of
 from valueverse.platform.stores.billing_store import canonical_dimensions
 from valueverse.platform.stores.functions import Functions
 from valueverse.schemas.invoicing import (
@@ -71,6 +71,12 @@ class CustomerInvoices(Functions):
     def proposals(self, approved_by: datetime) -> pl.DataFrame:
         """APPROVED_PROPOSALS at this instant, withdrawn ones left out."""
         return self._frame("prior_proposals", APPROVED_PROPOSALS, approved_by)
+
+    def watermark(self, approved_by: datetime) -> str:
+        """A text that is another one once any of these rows are, proposals being approved by this instant."""
+        values = [self.tenant, self.customer, self.known_at, approved_by]
+        found: str = value_of(self.connection, self.query("prior_watermark", len(values)), values)
+        return found
 
     def _frame(self, function: LiteralString, schema: pl.Schema, *more: object) -> pl.DataFrame:
         values = [self.tenant, self.customer, self.known_at, *more]

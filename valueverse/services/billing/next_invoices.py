@@ -23,14 +23,11 @@ from valueverse.invoicing import (
     next_close,
     recomputed_invoices,
 )
-from valueverse.schemas.metering import USAGE
-from valueverse.services.lake_tables import USAGE_TABLE
 from valueverse.subscriptions import SUBSCRIPTION_STARTED, build_timeline, event_field, local_date, local_midnight
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from valueverse.platform.lake import Lake
     from valueverse.platform.stores.customer_invoices import CustomerInvoices
     from valueverse.subscriptions import Timeline
 
@@ -71,21 +68,17 @@ class CustomerTerms:
         owners = (self.timeline.customers.filter(pl.col("customer") == self.customer), self.timeline.tenants)
         return [zone for owner in owners for zone in owner["timezone"]]
 
-    def next_day(self, moment: datetime) -> date:
-        """The tenant's first day that begins once the next of the customer's periods has closed, or begun; the day
-        after ``moment`` where there is none."""
+    def next_close(self, moment: datetime) -> datetime | None:
+        """When the next of the customer's periods closes, or begins; None: none does."""
+        return next_close(self.timeline.segments, self.timeline.tenants, moment)
+
+    def next_day(self, close: datetime) -> date:
+        """The tenant's first day that begins once a period has closed at ``close``."""
         tenants = self.timeline.tenants
-        close = next_close(self.timeline.segments, tenants, moment) or moment
         dated = local_date(tenants, pl.lit(close), "timezone", "day")
         begins = local_midnight(dated, pl.col("day"), "timezone", "begins")
         day: date = begins["day"][0]
         return day if begins["begins"][0] == close else day + timedelta(days=1)
-
-
-def customer_usage(lake: Lake, tenant: str, customer: str) -> pl.DataFrame:
-    """The customer's USAGE."""
-    own = lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant, pl.col("customer") == customer)
-    return USAGE.conform(own.collect())
 
 
 def next_invoices(

@@ -65,6 +65,7 @@ class UpcomingInvoices:
         invoices: their documents, the first that closes first.
         held: sentences about lines that have no amount, and so hold their invoices back.
         changes: of a hypothetical event: rows as ``Preview`` has them; None: none was stated.
+        good_until: when the answer is another one, were nothing received until then; None: never.
     """
 
     customer: str
@@ -72,6 +73,7 @@ class UpcomingInvoices:
     invoices: list[dict[str, Any]]
     held: list[str]
     changes: list[dict[str, Any]] | None = None
+    good_until: datetime | None = None
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON values."""
@@ -126,7 +128,8 @@ def upcoming_invoices(
     terms = CustomerTerms.of(log.facts(), store.customer, store.known_at)
     if not terms.is_known:
         raise RefusalError("unknown_customer", f"no event has created a customer {store.customer[:60]!r}", "CUSTOMER")
-    last = until or terms.next_day(moment)
+    close = None if until else terms.next_close(moment)
+    last = until or terms.next_day(close or moment)
     billed = next_invoices(store, usage, terms, last, moment)
     changes = None
     if before is not None:
@@ -134,7 +137,7 @@ def upcoming_invoices(
         changes = _compared(_amounts(former), _amounts(billed), terms.zones)
     ordered = billed.invoices.sort(_ORDER)
     documents = list(build_invoice_documents(ordered, billed.lines))
-    return UpcomingInvoices(store.customer, last, documents, _held(billed), changes)
+    return UpcomingInvoices(store.customer, last, documents, _held(billed), changes, close)
 
 
 def plain_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

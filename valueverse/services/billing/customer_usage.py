@@ -1,0 +1,94 @@
+"""The usage of one customer, read from the lake, and read again where its files have changed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.schemas.metering import USAGE
+from valueverse.services.lake_tables import USAGE_TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import date
+
+    from valueverse.platform.lake import Lake, Opened
+
+
+def customer_usage(lake: Lake, tenant: str, customer: str) -> pl.DataFrame:
+    """The customer's USAGE."""
+    return _read(lake.open(USAGE_TABLE), tenant, customer, None)
+
+
+@dataclass(frozen=True)
+class KnownUsage:
+    """The customer's USAGE at a state of the lake; ``mark`` is another number once the rows are others."""
+
+    rows: pl.DataFrame
+    mark: int
+
+
+@dataclass(frozen=True)
+class _Day:
+    files: tuple[str, ...]
+    rows: pl.DataFrame
+    mark: int
+
+
+class UsageCache:
+    """Usage of the customers that were asked for last, by day of the lake.
+
+    Files of the lake never change: a day is read again when it has other ones.
+
+    Args:
+        most: bytes of rows that are stored, all customers together.
+    """
+
+    def __init__(self, most: int = 256 * 2**20) -> None:
+        self._most = most
+        self._lock = Lock()
+        self._customers: OrderedDict[tuple[str, str, str], dict[date, _Day]] = OrderedDict()
+        self._sizes: dict[tuple[str, str, str], int] = {}
+
+    def read(self, lake: Lake, tenant: str, customer: str) -> KnownUsage:
+        """The customer's usage as the lake has it now."""
+        key = (lake.url, tenant, customer)
+        opened = lake.open(USAGE_TABLE)
+        files = dict(opened.files().group_by("date").agg(pl.col("path").sort()).iter_rows())
+        with self._lock:
+            known = self._customers.get(key, {})
+        days = {day: known[day] for day, paths in files.items() if day in known and known[day].files == tuple(paths)}
+        new = files.keys() - days.keys()
+        parts = _read(opened, tenant, customer, new).partition_by("event_date", as_dict=True)
+        for day in new:
+            rows = parts.get((day,), USAGE.to_frame())
+            days[day] = _Day(tuple(files[day]), rows, mark_of(rows))
+        self._store(key, days)
+        rows = pl.concat([USAGE.to_frame(), *(days[day].rows for day in sorted(days) if days[day].rows.height)])
+        return KnownUsage(rows, sum(day.mark for day in days.values()))
+
+    def _store(self, key: tuple[str, str, str], days: dict[date, _Day]) -> None:
+        size = sum(int(day.rows.estimated_size()) + 256 for day in days.values())
+        with self._lock:
+            self._customers.pop(key, None)
+            self._sizes.pop(key, None)
+            if size > self._most:
+                return
+            self._customers[key], self._sizes[key] = days, size
+            while sum(self._sizes.values()) > self._most:
+                oldest, _ = self._customers.popitem(last=False)
+                del self._sizes[oldest]
+
+
+def _read(opened: Opened, tenant: str, customer: str, dates: Collection[date] | None) -> pl.DataFrame:
+    own = opened.scan(dates).filter(pl.col("tenant") == tenant, pl.col("customer") == customer)
+    return USAGE.conform(own.collect())
+
+
+def mark_of(rows: pl.DataFrame) -> int:
+    """A number that is another one once the rows, in whatever order, are others."""
+    return 0 if rows.is_empty() else rows.height + int(rows.hash_rows(seed=1).cast(pl.Decimal(38, 0)).sum())
