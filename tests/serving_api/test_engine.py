@@ -7,9 +7,9 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from serving_api.logs import make_log
 
 from serving_api.engine import Engine
-from serving_api.logs import make_log
 from serving_api.problems import Problem
 from valueverse.errors import RefusalError
 
