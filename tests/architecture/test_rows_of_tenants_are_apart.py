@@ -62,6 +62,11 @@ SITES = {
         ("document", "rerate_catalog_hash"),
     ): "catalogs by their hash",
     (
+        "valueverse/services/billing/customer_usage.py",
+        "group_by",
+        ("date",),
+    ): "files of the lake by their date, which hold rows of all tenants",
+    (
         "valueverse/services/usage/refresh_facts.py",
         "group_by",
         ("month",),

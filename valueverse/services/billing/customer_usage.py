@@ -63,9 +63,9 @@ class UsageCache:
             known = self._customers.get(key, {})
         days = {day: known[day] for day, paths in files.items() if day in known and known[day].files == tuple(paths)}
         new = files.keys() - days.keys()
-        parts = _read(opened, tenant, customer, new).partition_by("event_date", as_dict=True)
+        parts = _read(opened, tenant, customer, new).partition_by("tenant", "event_date", as_dict=True)
         for day in new:
-            rows = parts.get((day,), USAGE.to_frame())
+            rows = parts.get((tenant, day), USAGE.to_frame())
             days[day] = _Day(tuple(files[day]), rows, mark_of(rows))
         self._store(key, days)
         rows = pl.concat([USAGE.to_frame(), *(days[day].rows for day in sorted(days) if days[day].rows.height)])
