@@ -58,13 +58,16 @@ async def test_requests_are_counted_by_route_and_status_and_problems_by_type(api
 async def test_limited_and_shed_requests_are_counted(module_settings: Settings, keys: dict[str, str]) -> None:
     before = counted()
     async with serving(module_settings, keys, requests_a_minute=2) as api:
-        api.app.state.service.intake._left = 3
-        for _ in range(4):
-            await api.client.post("/v1/events", json=event("m2"), headers=bearer(api.keys["cedar"]))
+        api.app.state.service.intake._most = 3
+        key, token = bearer(api.keys["cedar"]), bearer(api.token("cedar", "billing:read"))
+        shed = [(await api.client.post("/v1/events", json=event("m2"), headers=key)).status_code for _ in range(2)]
+        read = [(await api.client.get("/v1/customers", headers=token)).status_code for _ in range(4)]
+        assert (shed, set(read)) == ([503, 503], {200, 429})
         after = counted()
         assert after["events_shed_total"] - before["events_shed_total"] == 2
-        for problem in ("http_problems_total unavailable", "http_problems_total rate-limited"):
-            assert after[problem] - before.get(problem, 0) == 2
+        for problem, number in {"unavailable": 2, "rate-limited": read.count(429)}.items():
+            name = f"http_problems_total {problem}"
+            assert after[name] - before.get(name, 0) == number
     gone = module_settings.model_copy(update={"external_redis_url": "unix:///nowhere/valkey.sock"})
     async with serving(gone, keys, requests_a_minute=5) as api:
         await api.client.post("/v1/sessions", headers=bearer(api.keys["acme"]))

@@ -31,7 +31,8 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 
 @pytest.fixture
-def traced(module_settings: Settings, collector: Collector) -> Iterator[Settings]:
+def traced(module_settings: Settings, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    monkeypatch.setattr(tracing, "_PATIENCE", 60)  # other tests beside this one may keep the collector waiting
     yield module_settings.model_copy(update={"otlp_endpoint": collector.address})
     tracing.end()
 
