@@ -51,6 +51,35 @@ class UpcomingQuery(BaseModel):
     known_at: KnownAt = None
 
 
+class KnownAtQuery(BaseModel):
+    """As known when."""
+
+    model_config = ConfigDict(extra="forbid")
+    known_at: KnownAt = None
+
+
+class PublishedCatalog(BaseModel):
+    """A catalog that was published, and what it sells, by key."""
+
+    hash: Annotated[str, Field(description="Of the catalog, whichever way it is written.")]
+    from_: Annotated[str, Field(alias="from", description="From when on it holds.", examples=["2024-01-01T00:00:00Z"])]
+    received_at: str
+    currency: str
+    timezone: str
+    meters: list[str]
+    plans: list[dict[str, Any]]
+    coupons: list[str]
+    taxes: list[str]
+
+
+class CatalogPage(BaseModel):
+    """The catalogs of a tenant."""
+
+    data: list[PublishedCatalog]
+    has_more: bool
+    next_cursor: str | None
+
+
 class PreviewRequest(BaseModel):
     """Billing events that nobody has sent, and whose invoices they may change."""
 

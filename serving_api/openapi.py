@@ -127,6 +127,7 @@ _PROBLEMS_OF = {
     ("/v1/audit/checkpoint", "get"): _READ,
     ("/v1/audit/proof/{sequence}", "get"): _READ,
     ("/v1/audit/consistency", "get"): _READ,
+    ("/v1/catalogs", "get"): _READ,
     ("/v1/catalogs", "post"): _WRITE,
     ("/v1/catalogs/check", "post"): (
         "invalid-token",

@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER
+from serving_api.money_schemas import CatalogPage, KnownAtQuery
 from serving_api.problems import Problem
-from serving_api.responses import refuse_parameters, refuse_repeated
-from serving_api.routes.writes import Outcome, perform, refused, require_media
+from serving_api.responses import page, refuse_parameters, refuse_repeated, respond
+from serving_api.routes.writes import Outcome, perform, refused, require_media, waiting_of
 from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity
 from serving_api.service import service_of
@@ -26,6 +27,7 @@ from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
 from valueverse.services.catalogs.check_catalog import check_catalog, contents
 from valueverse.services.catalogs.publish_catalog import planned_catalog
+from valueverse.services.catalogs.published_catalogs import published_catalogs
 from valueverse.services.instants import read_instant
 from valueverse.services.subscriptions.billing_log import read_log
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from valueverse.services.subscriptions.billing_log import WaitingRequest
 
 router = APIRouter(prefix="/v1", tags=["billing"])
+_Reader = Annotated[Identity, Depends(requires("billing:read"))]
 _Writer = Annotated[Identity, Depends(requires("billing:write"))]
 _KINDS = ("application/json", "application/yaml")
 _MOST = 100
@@ -100,6 +103,23 @@ class CatalogCheck(BaseModel):
     ok: bool
     hash: Annotated[str | None, Field(description="Of the catalog, whichever way it is written.")] = None
     problems: list[CatalogProblem] | None = None
+
+
+@router.get("/catalogs", response_model=CatalogPage, summary="List catalogs")
+async def list_catalogs(request: Request, query: Annotated[KnownAtQuery, Query()], identity: _Reader) -> Response:
+    """Every publication that counts, the newest first, those that wait for ingestion among them; all on one page."""
+    refuse_repeated(request)
+    service, moment = service_of(request), datetime.now(UTC)
+    requests = waiting_of(await service.database.call("waiting_requests", identity.tenant))
+    work = partial(_published, service.settings, identity.tenant, requests, moment, query.known_at)
+    found = await service.engine.work(identity.tenant, work)
+    return respond(request, page(found, len(found), None))
+
+
+def _published(
+    settings: Settings, tenant: str, requests: Sequence[WaitingRequest], moment: datetime, known_at: datetime | None
+) -> list[dict[str, Any]]:
+    return published_catalogs(read_log(Lake(settings.lake_url), settings.landing, tenant, moment, requests), known_at)
 
 
 @router.post(

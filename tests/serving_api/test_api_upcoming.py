@@ -268,6 +268,14 @@ def test_what_is_stored_is_bounded(module_settings: Settings, world: World) -> N
     assert answers._size == sum(len(body) for body, _ in answers._answers.values()) <= 3_000
 
 
+async def test_catalogs_are_listed_as_they_were_known(api: Api) -> None:
+    (shown,) = (await found(api, "/v1/catalogs"))["data"]
+    assert ([one["key"] for one in shown["plans"]], shown["from"]) == (["pro", "max"], "2023-01-01T00:00:00Z")
+    assert (await found(api, "/v1/catalogs", known_at="2022-12-31"))["data"] == []
+    assert (await api.get("birch", "/v1/catalogs")).json()["data"] == []
+    assert_problem(await api.get("acme", "/v1/catalogs", known="2022-12-31"), 422, "invalid-request")
+
+
 @pytest.mark.security
 async def test_another_tenants_customer_is_as_one_that_does_not_exist(api: Api) -> None:
     missing = assert_problem(await api.get("acme", "/v1/customers/nosuch/upcoming-invoice"), 404, "not-found")

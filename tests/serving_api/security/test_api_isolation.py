@@ -47,6 +47,7 @@ def addresses(tenant: str) -> dict[str, str]:
     return {
         "/v1/invoices": "/v1/invoices",
         "/v1/invoices/{number}": f"/v1/invoices/{tenant}-000001",
+        "/v1/catalogs": "/v1/catalogs",
         "/v1/customers": "/v1/customers",
         "/v1/customers/{key}/usage": f"/v1/customers/{key}/usage",
         "/v1/customers/{key}/upcoming-invoice": f"/v1/customers/{key}/upcoming-invoice?until=2024-01-01",

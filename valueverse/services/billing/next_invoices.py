@@ -54,7 +54,7 @@ class CustomerTerms:
         mine = _of_customer(facts, customer)
         if known_at is not None:
             mine = mine.filter(pl.col("received_at") <= known_at)
-        history = CatalogHistory.from_facts(mine)
+        history = CatalogHistory.from_facts(mine, known_at)
         return cls(customer, mine, history, build_timeline(mine, history.plans, known_at))
 
     @property
