@@ -35,10 +35,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.security]
 
 READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscription", "billing.invoice",
 "billing.invoice_void", "billing.invoice_line", "billing.journal_entry", "billing.journal_posting",
-"billing.credit_note", "billing.unchanged_invoice",
-        "billing.usage_daily", "billing.rejected_event", "auth.refresh_token", "auth.api_key",
-        "billing.invoice_credit", "billing.invoice_discount", "billing.rerating", "value.proposal", "value.verdict",
-        "inbox.batch", "inbox.answer", "audit.entry", "value.model")  # fmt: skip
+"billing.credit_note", "billing.unchanged_invoice", "billing.usage_daily", "billing.rejected_event",
+        "auth.refresh_token", "auth.api_key", "billing.invoice_credit", "billing.invoice_discount", "billing.rerating",
+        "value.proposal", "value.verdict", "inbox.batch", "inbox.answer", "audit.entry", "value.model")  # fmt: skip
 
 
 def addresses(tenant: str) -> dict[str, str]:
