@@ -31,7 +31,7 @@ from serving_api.routes import (
     upcoming,
     writes,
 )
-from serving_api.routes.identity import api_keys, me, sessions
+from serving_api.routes.identity import api_keys, me, portal, sessions
 from serving_api.routes.value import models
 from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
@@ -50,6 +50,7 @@ _MODULES = {
     "": (sessions, me, operations),
     "billing": (
         api_keys,
+        portal,
         events,
         event_fates,
         audit,

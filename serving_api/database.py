@@ -55,6 +55,15 @@ class Database:
         async with self._connected() as connection:
             return await _rows(connection, function, arguments)
 
+    async def read(self, owner: tuple[str, ...], function: str, *arguments: object) -> list[Any]:
+        """Rows of ``function`` for an identity's ``owner``: a customer in its tenant's portal has functions of its own,
+        ``portal_<function>``, which take tenant and customer and filter by both.
+
+        Raises:
+            Problem, RefusalError: as ``call``.
+        """
+        return await self.call(function if len(owner) == 1 else f"portal_{function}", *owner, *arguments)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Several calls that hold together or not at all: they are durable once it has ended without an error.

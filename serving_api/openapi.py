@@ -88,21 +88,20 @@ _COMMON = ("malformed-request", "method-not-allowed", "body-too-large", "interna
 _READ = ("invalid-token", "insufficient-scope", "not-found", "invalid-request", "rate-limited", "unavailable")
 _WRITE = ("invalid-token", "insufficient-scope", "conflict", "idempotency-in-flight", "unsupported-media-type",
           "invalid-request", "idempotency-mismatch", "rate-limited", "unavailable")  # fmt: skip
+_SIGN_IN = ("invalid-credentials", "invalid-request", "rate-limited", "unavailable")
+_ANONYMOUS = ("/v1/sessions/refresh", "/v1/portal-sessions/exchange")
 _IDENTITY = tuple(name for name in _WRITE if name not in {"conflict", "unsupported-media-type"})
 _CHANGE = (*_WRITE, "not-found")
 _PROBLEMS_OF = {
-    ("/v1/sessions", "post"): ("invalid-credentials", "invalid-request", "rate-limited", "unavailable"),
-    ("/v1/sessions/refresh", "post"): (
-        "invalid-credentials",
-        "invalid-request",
-        "rate-limited",
-        "unavailable",
-    ),
+    ("/v1/sessions", "post"): _SIGN_IN,
+    ("/v1/sessions/refresh", "post"): _SIGN_IN,
     ("/v1/me", "get"): ("invalid-token", "invalid-request", "rate-limited", "unavailable"),
     ("/v1/api-keys", "get"): _READ,
     ("/v1/api-keys", "post"): _IDENTITY,
     ("/v1/api-keys/{prefix}/rotate", "post"): (*_IDENTITY, "not-found"),
     ("/v1/api-keys/{prefix}", "delete"): _READ,
+    ("/v1/portal-sessions", "post"): _IDENTITY,
+    ("/v1/portal-sessions/exchange", "post"): _SIGN_IN,
     ("/v1/sessions", "delete"): ("invalid-token", "rate-limited", "unavailable"),
     ("/v1/events", "post"): (
         "invalid-token",
@@ -260,7 +259,7 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
         responses[str(status)] = _refusal(kinds)
     if path == "/readyz":
         responses["503"] = {"description": "Not ready", "content": responses["200"]["content"]}
-    if (path, method) in _PROBLEMS_OF and "refresh" not in path:
+    if (path, method) in _PROBLEMS_OF and path not in _ANONYMOUS:
         operation["security"] = [{name: []} for name in _CREDENTIALS.get((path, method), ("AccessToken",))]
 
 

@@ -44,7 +44,7 @@ async def list_usage(
     request: Request,
     key: Annotated[str, Path(description="Customer key, percent-encoded.", examples=["chat"])],
     query: Annotated[UsageQuery, Query()],
-    identity: _Reader,
+    identity: Annotated[Identity, Depends(requires("billing:read", portal=True))],
 ) -> Response:
     """One row per day, meter, subscription and set of dimension values; days are UTC dates of the events."""
     refuse_repeated(request)
@@ -52,12 +52,12 @@ async def list_usage(
     if not is_plain(key):
         raise _unknown()
     filters = (key, query.from_, query.to, query.meter)
-    scope = ("usage", identity.tenant, *filters)
+    scope = ("usage", *identity.owner, *filters)
     day, *rest = service.cursors.read(scope, query.cursor, 4)
     place = (None if day is None else date.fromisoformat(day), *rest)
-    found = await service.database.call("usage", identity.tenant, *filters, *place, query.limit + 1)
+    found = await service.database.read(identity.owner, "usage", *filters, *place, query.limit + 1)
     if not found:
-        known = await service.database.call("customer_known", identity.tenant, key)
+        known = await service.database.read(identity.owner, "customer_known", key)
         if not known[0]["customer_known"]:
             raise _unknown()
     cursor = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import rfc8785
@@ -24,9 +25,10 @@ from valueverse.invoicing.rendering import InvoiceHistory, Parties, invoice_pdf,
 from valueverse.money import minor_units
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
+    _Read = Callable[..., Awaitable[list[Any]]]
 
 router = APIRouter(prefix="/v1", tags=["billing"])
 
@@ -37,15 +39,16 @@ _AMOUNTS = ("subtotal", "discount_total", "tax_total", "total", "credit_total", 
 async def list_invoices(
     request: Request,
     query: Annotated[InvoiceQuery, Query()],
-    identity: Annotated[Identity, Depends(requires("billing:read"))],
+    identity: Annotated[Identity, Depends(requires("billing:read", portal=True))],
 ) -> Response:
     """Drafts and finalised invoices, the latest issued first; paging misses and doubles nothing."""
     refuse_repeated(request)
     service = service_of(request)
     filters = (query.customer, query.status, query.currency, query.period_from, query.period_to)
-    scope = ("invoices", identity.tenant, *filters)
+    scope = ("invoices", *identity.owner, *filters)
     issued_on, after = service.cursors.read(scope, query.cursor, 2)
-    found = await service.database.call("invoices", identity.tenant, *filters, _date(issued_on), after, query.limit + 1)
+    place = (_date(issued_on), after, query.limit + 1)
+    found = await service.database.read(identity.owner, "invoices", *filters, *place)
     cursor = None
     if len(found) > query.limit:
         last = found[query.limit - 1]
@@ -55,10 +58,11 @@ async def list_invoices(
 
 async def get_invoice(request: Request) -> Response:
     """The document of one invoice: a plain route, since this is the API's most asked question."""
-    identity = await identify(request, "billing:read")
+    identity = await identify(request, "billing:read", portal=True)
     form = _format(request)
     number = request.path_params["number"]
-    found = await service_of(request).database.call("invoice", identity.tenant, number) if is_plain(number) else []
+    read = partial(service_of(request).database.read, identity.owner)
+    found = await read("invoice", number) if is_plain(number) else []
     if not found:
         raise Problem("not-found", "No invoice has this number.")
     document: str = found[0]["document"]
@@ -66,9 +70,9 @@ async def get_invoice(request: Request) -> Response:
     if form == "json":
         return respond(request, body)
     invoice = json.loads(body)
-    parties = await _parties(request, identity.tenant, invoice["customer"])
-    catalog = await _catalog(request, identity.tenant, invoice)
-    history = await _history(request, identity.tenant, invoice)
+    parties = await _parties(read, identity.tenant, invoice["customer"])
+    catalog = await _catalog(read, invoice)
+    history = await _history(read, invoice)
     try:
         # Typesetting takes tens of milliseconds: other requests go on meanwhile.
         rendered = await run_in_threadpool(
@@ -111,19 +115,19 @@ def _rendered(
     return invoice_xml(document, *parties.for_xml(history), names, syntax="cii" if form == "cii" else "ubl")
 
 
-async def _parties(request: Request, tenant: str, customer: str) -> Parties:
-    found = await service_of(request).database.call("invoice_parties", tenant, customer)
+async def _parties(read: _Read, tenant: str, customer: str) -> Parties:
+    found = await read("invoice_parties", customer)
     return Parties.of(found[0] if found else {}, tenant, customer)
 
 
-async def _catalog(request: Request, tenant: str, document: dict[str, Any]) -> str | None:
+async def _catalog(read: _Read, document: dict[str, Any]) -> str | None:
     """The text of the catalog that an invoice was billed by; None: it had none."""
-    found = await service_of(request).database.call("invoice_catalog", tenant, document["basis"].get("catalog_hash"))
+    found = await read("invoice_catalog", document["basis"].get("catalog_hash"))
     return found[0]["document"] if found else None
 
 
-async def _history(request: Request, tenant: str, document: dict[str, Any]) -> InvoiceHistory:
-    found = await service_of(request).database.call("invoice_history", tenant, document["number"])
+async def _history(read: _Read, document: dict[str, Any]) -> InvoiceHistory:
+    found = await read("invoice_history", document["number"])
     return InvoiceHistory.of(found[0]["history"] if found else None, minor_units(document["currency"]))
 
 

@@ -51,13 +51,13 @@ async def upcoming(
     request: Request,
     key: Annotated[str, Path(description="Customer key, percent-encoded.", examples=["chat"])],
     query: Annotated[UpcomingQuery, Query()],
-    identity: _Reader,
+    identity: Annotated[Identity, Depends(requires("billing:read", portal=True))],
 ) -> Response:
     """What is not final yet, as if it were billed now: with the usage and the billing events that are known, those that
     wait for ingestion among them. Usage that waits is not in it.
     """
     refuse_repeated(request)
-    if not is_plain(key):
+    if not is_plain(key) or identity.customer not in {None, key}:
         raise _unknown()
     question = Question(identity.tenant, key, _bounded(query.until, "query.until"), query.known_at)
     try:

@@ -30,8 +30,15 @@ def bearer(request: Request) -> str | None:
     return credentials.strip() or None if scheme.lower() == "bearer" else None
 
 
-async def identify(request: Request, scope: str | None = None, spend: Spend | None = None) -> Identity:
+async def identify(
+    request: Request, scope: str | None = None, spend: Spend | None = None, *, portal: bool = False
+) -> Identity:
     """The identity of the access token, which has ``scope`` and a request left, or what else ``spend`` asks for.
+
+    Args:
+        request: its one header ``Authorization`` has the token.
+        scope: what it needs; None: nothing.
+        portal: a customer of the tenant may ask too, without a scope: the answer is of the identity's ``owner`` alone.
 
     Raises:
         Problem: ``invalid-token``, ``rate-limited``, ``insufficient-scope``.
@@ -41,8 +48,13 @@ async def identify(request: Request, scope: str | None = None, spend: Spend | No
     if token is None:
         raise refused_token()
     identity = service.tokens.verify(token)
-    await (spend or spend_request)(request, identity.tenant)
-    if scope is not None and not identity.may(scope):
+    if identity.customer is not None and not portal:
+        raise refused_token()
+    if spend is None:
+        await spend_request(request, *identity.owner)
+    else:
+        await spend(request, identity.tenant)
+    if scope is not None and identity.customer is None and not identity.may(scope):
         raise insufficient_scope(scope)
     return identity
 
@@ -142,8 +154,9 @@ async def wrong_credentials(request: Request, event: str, key: str | None) -> Pr
     )
 
 
-async def spend_request(request: Request, tenant: str) -> None:
-    """Count the request against the tenant's limit and note what the headers say.
+async def spend_request(request: Request, tenant: str, *customer: str) -> None:
+    """Count the request against the limit of the tenant, or of one customer in the tenant's portal, and note what the
+    headers say.
 
     Raises:
         Problem: ``rate-limited``.
@@ -152,7 +165,8 @@ async def spend_request(request: Request, tenant: str) -> None:
     exchange.tenant = tenant
     structlog.contextvars.bind_contextvars(tenant=tenant)
     limiter = service_of(request).limiter
-    verdict = await limiter.spend(f"tenant:{tenant}")
+    # A tenant's key has no colon; a customer must not use up what its tenant has.
+    verdict = await limiter.spend(":".join(("portal" if customer else "tenant", tenant, *customer)))
     exchange.headers.update(verdict.headers(limiter.requests))
     if not verdict.allowed:
         raise refused(verdict, limiter.requests)
@@ -175,10 +189,10 @@ async def spend_events(request: Request, tenant: str, events: int = 1) -> None:
         raise refused(verdict, budget, "events")
 
 
-def requires(scope: str | None) -> Callable[[Request], Awaitable[Identity]]:
-    """A dependency that gives the identity, having ``scope``."""
+def requires(scope: str | None, *, portal: bool = False) -> Callable[[Request], Awaitable[Identity]]:
+    """A dependency that gives the identity, as ``identify`` does."""
 
     async def dependency(request: Request) -> Identity:
-        return await identify(request, scope)
+        return await identify(request, scope, portal=portal)
 
     return dependency

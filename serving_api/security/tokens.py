@@ -21,23 +21,41 @@ if TYPE_CHECKING:
 
 ISSUER = "valueverse"
 AUDIENCE = "valueverse-api"
+PORTAL = "portal"
+"""The other audience: a customer of the tenant, whom the claim ``customer`` names."""
+REFRESH, PORTAL_LINK = "vvr", "vvp"
+"""How opaque tokens begin: of a session, of a link to the portal."""
 TYPE = "at+jwt"
 ACCESS_SECONDS = 300
 
 _REQUIRED = ["iss", "aud", "sub", "exp", "nbf", "iat", "jti", "tenant", "scope", "sid"]
 _REMEMBERED = 4096
 _LONGEST = 4096
-_REFRESH = re.compile(r"vvr_([A-Za-z0-9_-]{2,84})\.([A-Za-z0-9_-]{43})")
+_OPAQUE = re.compile(r"vv[rp]_([A-Za-z0-9_-]{2,84})\.([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a session acts for."""
+    """Who a session acts for.
+
+    Attributes:
+        tenant: all that it sees is of this tenant,
+        customer: and, in a portal session, of this customer of it.
+        key_prefix: the API key that signed in; in a portal session the one that made its link.
+        scopes: what it may do; none in a portal session.
+        family: the session.
+    """
 
     tenant: str
     key_prefix: str
     scopes: frozenset[str]
     family: uuid.UUID
+    customer: str | None = None
+
+    @property
+    def owner(self) -> tuple[str, ...]:
+        """Whose things it sees: tenant; or tenant and customer."""
+        return (self.tenant,) if self.customer is None else (self.tenant, self.customer)
 
     def may(self, scope: str) -> bool:
         """Whether the session has ``scope``."""
@@ -58,7 +76,7 @@ class Tokens:
         key = self._ring.signer()
         claims = {
             "iss": ISSUER,
-            "aud": AUDIENCE,
+            "aud": AUDIENCE if identity.customer is None else PORTAL,
             "sub": identity.key_prefix,
             "client_id": identity.key_prefix,
             "tenant": identity.tenant,
@@ -69,6 +87,8 @@ class Tokens:
             "nbf": now,
             "exp": now + ACCESS_SECONDS,
         }
+        if identity.customer is not None:
+            claims["customer"] = identity.customer
         return jwt.encode(claims, key.private, algorithm="RS256", headers={"kid": key.kid, "typ": TYPE})
 
     def verify(self, token: str) -> Identity:
@@ -102,16 +122,21 @@ class Tokens:
                 key,
                 algorithms=["RS256"],
                 issuer=ISSUER,
-                audience=AUDIENCE,
+                audience=[AUDIENCE, PORTAL],
                 options={"require": _REQUIRED},
             )
-            tenant = claims["tenant"]
+            tenant, customer = claims["tenant"], claims.get("customer")
             if not isinstance(tenant, str) or not TENANT_KEY.fullmatch(tenant):
+                raise refused_token()
+            # One audience, not a list: a token is a portal's or not, and only a portal's names a customer.
+            named = isinstance(customer, str) and customer != ""
+            if claims["aud"] != (PORTAL if named else AUDIENCE) or (customer is not None and not named):
                 raise refused_token()
             if int(claims["exp"]) - int(claims["iat"]) > ACCESS_SECONDS:
                 raise refused_token()
             scopes = frozenset(str(claims["scope"]).split())
-            return int(claims["exp"]), Identity(tenant, str(claims["sub"]), scopes, uuid.UUID(str(claims["sid"])))
+            family = uuid.UUID(str(claims["sid"]))
+            return int(claims["exp"]), Identity(tenant, str(claims["sub"]), scopes, family, customer)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise refused_token() from error
 
@@ -125,15 +150,16 @@ def refused_token() -> Problem:
     )
 
 
-def new_refresh_token(tenant: str) -> str:
-    """A random token; it contains the tenant, so that it is looked for among that tenant's rows alone."""
+def new_refresh_token(tenant: str, kind: str = REFRESH) -> str:
+    """A random token; it contains the tenant, so that it is looked for among that tenant's rows alone. ``kind`` is
+    ``REFRESH`` or ``PORTAL_LINK``."""
     place = base64.urlsafe_b64encode(tenant.encode()).rstrip(b"=").decode()
-    return f"vvr_{place}.{secrets.token_urlsafe(32)}"
+    return f"{kind}_{place}.{secrets.token_urlsafe(32)}"
 
 
 def tenant_of_refresh_token(token: str) -> str | None:
-    """The tenant a refresh token claims to be of; None for what cannot be one. Its hash has the last word."""
-    found = _REFRESH.fullmatch(token)
+    """The tenant an opaque token claims to be of; None for what cannot be one. Its hash has the last word."""
+    found = _OPAQUE.fullmatch(token)
     if found is None:
         return None
     place = found.group(1)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 OF_BIRCH = "00000000-0000-4000-8000-00000000000b"
 """A family that tenant birch alone has."""
+_ROTATED = f"[('rotated', UUID('{DRAFT}'), 'k1', [], None)]"
+_ENDED = f"[('ended', UUID('{FAMILY}'), 'k2', [], None)]"
 _UNKNOWN_KEY = "[('unknown', None, None, None, None, None, None)]"
 _CALLS: dict[str, str | None] = {
     "ready()": "[(True,)]",
@@ -41,13 +43,35 @@ _CALLS: dict[str, str | None] = {
     f"open_session('acme', 'k1', '{FAMILY}', 'new', '1 h', '1 h')": None,
     f"open_session('acme', 'k2', '{FAMILY}', 'new', '1 h', '1 h')": None,
     f"open_session('acme', 'only birch', '{FAMILY}', 'new', '1 h', '1 h')": None,
-    "refresh_session('acme', 'open', 'new', '1 h', '0 s')": f"[('rotated', UUID('{FAMILY}'), 'k1', [])]",
-    "refresh_session('acme', 'used', 'new', '1 h', '0 s')": f"[('reused', UUID('{FAMILY}'), 'k1', [])]",
-    "refresh_session('acme', 'of another family', 'new', '1 h', '0 s')": f"[('rotated', UUID('{DRAFT}'), 'k1', [])]",
-    "refresh_session('acme', 'expired', 'new', '1 h', '0 s')": f"[('ended', UUID('{FAMILY}'), 'k1', [])]",
-    "refresh_session('acme', 'of a revoked key', 'new', '1 h', '0 s')": f"[('ended', UUID('{FAMILY}'), 'k2', [])]",
-    "refresh_session('acme', 'only birch', 'new', '1 h', '0 s')": "[('unknown', None, None, None)]",
+    "refresh_session('acme', 'open', 'new', '1 h', '0 s')": f"[('rotated', UUID('{FAMILY}'), 'k1', [], None)]",
+    "refresh_session('acme', 'used', 'new', '1 h', '0 s')": f"[('reused', UUID('{FAMILY}'), 'k1', [], None)]",
+    "refresh_session('acme', 'of another family', 'new', '1 h', '0 s')": _ROTATED,
+    "refresh_session('acme', 'expired', 'new', '1 h', '0 s')": f"[('ended', UUID('{FAMILY}'), 'k1', [], None)]",
+    "refresh_session('acme', 'of a revoked key', 'new', '1 h', '0 s')": _ENDED,
+    "refresh_session('acme', 'only birch', 'new', '1 h', '0 s')": "[('unknown', None, None, None, None)]",
     f"close_session('acme', '{FAMILY}')": None,
+    f"create_portal_link('acme', '{FAMILY}', 'c1', 'made', '1 h', 'k1', '')": "[('made',)]",
+    f"create_portal_link('acme', '{FAMILY}', 'only birch', 'made', '1 h', 'k1', '')": "[('unknown',)]",
+    f"create_portal_link('acme', '{OF_BIRCH}', 'c1', 'made', '1 h', 'k1', '')": "[('ended',)]",
+    f"open_portal_session('acme', 'link', '{FAMILY}', 'new', '1 h', '1 h', '')": "[('c1', 'k1')]",
+    f"open_portal_session('acme', 'used', '{FAMILY}', 'new', '1 h', '1 h', '')": "[]",
+    f"open_portal_session('acme', 'old', '{FAMILY}', 'new', '1 h', '1 h', '')": "[]",
+    f"open_portal_session('acme', 'of a revoked key', '{FAMILY}', 'new', '1 h', '1 h', '')": "[]",
+    f"open_portal_session('acme', 'only birch', '{FAMILY}', 'new', '1 h', '1 h', '')": "[]",
+    "portal_invoice('acme', 'c1', 'INV-1')": "[('zz-acme-only', False)]",
+    "portal_invoice('acme', 'only acme', 'INV-1')": "[]",
+    "portal_invoices('acme', 'c1', null, null, null, null, null, null, null, 100)": None,
+    "portal_invoices('acme', 'only acme', null, null, null, null, null, null, null, 100)": "[]",
+    "portal_invoices('acme', 'c1', 'only acme', null, null, null, null, null, null, 100)": "[]",
+    "portal_invoice_parties('acme', 'c1', 'c1')": None,
+    "portal_invoice_parties('acme', 'only acme', 'c1')": "[]",
+    "portal_invoice_catalog('acme', 'c1', 'h')": "[]",
+    "portal_invoice_history('acme', 'c1', 'INV-1')": None,
+    "portal_invoice_history('acme', 'only acme', 'INV-1')": "[]",
+    "portal_customer_known('acme', 'c1', 'c1')": "[(True,)]",
+    "portal_customer_known('acme', 'only acme', 'c1')": "[(False,)]",
+    "portal_usage('acme', 'c1', 'c1', null, null, null, null, null, null, null, 100)": None,
+    "portal_usage('acme', 'only acme', 'c1', null, null, null, null, null, null, null, 100)": "[]",
     "api_keys('acme', null, null, 100)": None,
     f"create_api_key('acme', '{FAMILY}', 'made', 'h', '{{admin}}', 'n', null, 'k1', '')": None,
     f"create_api_key('acme', '{OF_BIRCH}', 'made', 'h', '{{admin}}', 'n', null, 'k1', '')": "[]",
@@ -95,7 +119,9 @@ select token_hash, family, key_prefix, used_at is null,
   from auth.refresh_token where tenant_id = %s
 union all
 select 'key ' || prefix, null, name, expires_at is null, case when revoked_at is null then 'open' else 'shut' end
-  from auth.api_key where tenant_id = %s order by 1
+  from auth.api_key where tenant_id = %s
+union all
+select 'link ' || link_hash, null, customer, used_at is null, '' from auth.portal_link where tenant_id = %s order by 1
 """
 _STAYS = (
     "('revoked before', UUID('{f}'), 'k1', True, 'shut before')",
@@ -116,13 +142,13 @@ def _answer(admin: Admin, call: str) -> tuple[str, str, str]:
         except psycopg.Error as error:
             given = type(error).__name__
         admin.execute("reset session authorization")
-        return given, str(rows(admin, _STATE, OWN, OWN)), str(rows(admin, _STATE, OTHER, OTHER))
+        return given, str(rows(admin, _STATE, *[OWN] * 3)), str(rows(admin, _STATE, *[OTHER] * 3))
 
 
 def functions_filter_by_themselves(admin: Admin) -> list[str]:
     """With policies, and without any: the same answers, none of another tenant's."""
     found_problems = []
-    before = str(rows(admin, _STATE, OTHER, OTHER))
+    before = str(rows(admin, _STATE, *[OTHER] * 3))
     known = {row[0] for row in rows(admin, "select proname from pg_proc where pronamespace = 'api'::regnamespace")}
     found_problems += [f"no call tries api.{name}" for name in known - {call.partition("(")[0] for call in _CALLS}]
     answers = {call: _answer(admin, call) for call in _CALLS}

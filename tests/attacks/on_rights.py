@@ -160,7 +160,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
     if role in {ANALYST, GROUP}:
         return privilege == "SELECT" and (schema == "marts" or (schema, table) == ("guard", "analyst_tenant"))
     if role == READER:
-        if (schema, table) == ("auth", "refresh_token"):
+        if (schema, table) in {("auth", "refresh_token"), ("auth", "portal_link")}:
             return privilege in _WRITTEN_BY_READER
         if (schema, table) in {("inbox", "batch"), ("value", "model")}:
             return privilege in {"SELECT", "INSERT"}
@@ -219,7 +219,7 @@ _MAY = re.compile(
     rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api"
     rf"|{READER} uses schema (api|billing|auth|audit|inbox|value)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
-    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.is_open|audit\.submit)"
+    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.(is_open|key_is_valid)|audit\.pseudonym|audit\.submit)"
     rf"|{READER} calls billing\.(invoice_history|event_\w+|prior_\w+)"
     rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
@@ -304,6 +304,7 @@ def policies_hold_without_the_functions(admin: Admin) -> list[str]:
     tables = [f"billing.{name}" for name in _READ] + [
         "auth.refresh_token",
         "auth.api_key",
+        "auth.portal_link",
         "audit.entry",
         "inbox.batch",
         "inbox.answer",
@@ -335,6 +336,14 @@ def policies_hold_without_the_functions(admin: Admin) -> list[str]:
                     found_problems.append(
                         f"with tenant {tenant!r} and prefix {prefix!r} {table} shows {sorted(seen - may)}"
                     )
+    for name in ("customer", "subscription", "invoice", "usage_daily"):
+        with acting(admin, READER):
+            admin.execute(
+                "select set_config('valueverse.tenant', 'acme', true),"
+                " set_config('valueverse.customer', 'only acme', true)"
+            )
+            seen = {row[0] for row in rows(admin, f"select customer from billing.{name}")}
+            found_problems += [f"{name} shows customer {one}" for one in seen - {"only acme"}]
     with acting(admin, READER):
         admin.execute(
             "select set_config('valueverse.tenant', '', true), set_config('valueverse.key_prefix', 'k1', true)"

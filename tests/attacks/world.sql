@@ -28,6 +28,10 @@ insert into inbox.batch (tenant_id, receipt, received_at, body, events, expanded
 values (%(t)s, %(f)s, '2024-01-01Z', convert_to(%(s)s, 'UTF8'), 1, 1, '0123456789abcdef');
 insert into inbox.answer (tenant_id, key_hash, fingerprint, status, body)
 select %(t)s, sha256(convert_to(key, 'UTF8')), sha256('f'), 201, convert_to(%(s)s, 'UTF8') from unnest(array['k', 'only ' || %(t)s::text]) as key;
+insert into auth.portal_link (tenant_id, link_hash, customer, key_prefix, expires_at, used_at)
+values (%(t)s, 'link', 'c1', 'k1', now() + interval '1 h', null), (%(t)s, 'used', 'c1', 'k1', now() + interval '1 h', now()),
+    (%(t)s, 'old', 'c1', 'k1', now() - interval '1 h', null), (%(t)s, 'of a revoked key', 'c1', 'k2', now() + interval '1 h', null),
+    (%(t)s, 'only ' || %(t)s::text, 'c1', 'k1', now() + interval '1 h', null);
 insert into auth.api_key (tenant_id, prefix, key_hash, revoked_at)
 values (%(t)s, 'k1', 'h ' || %(t)s::text, null), (%(t)s, 'k2', 'revoked ' || %(t)s::text, case when %(t)s = 'acme' then now() end), (%(t)s, 'only ' || %(t)s::text, 'o ' || %(t)s::text, null);
 insert into auth.refresh_token (tenant_id, token_hash, family, key_prefix, used_at, idle_expires_at, expires_at, revoked_at)

@@ -112,6 +112,7 @@ IGNORED = "every name in the folder is a file; others are in tests/services/inge
 EMPTY = {
     "auth.api_key": KEYS,
     "auth.refresh_token": KEYS,
+    "auth.portal_link": KEYS,
     "guard.analyst_tenant": KEYS,
     "audit.entry": "put in order when it is asked for, after the tables were read",
     "inbox.answer": "answers to writes of the API, asked for after the tables were read",

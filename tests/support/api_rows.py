@@ -55,6 +55,11 @@ def fill(admin: psycopg.Connection[Any]) -> None:
             [tenant, f"hash of {tenant}", secret_of(tenant)],
         )
         admin.execute(
+            "insert into auth.portal_link (tenant_id, link_hash, customer, key_prefix, expires_at)"
+            " values (%s, 'link', 'c', 'k', now())",
+            [tenant],
+        )
+        admin.execute(
             "insert into auth.refresh_token"
             " (tenant_id, token_hash, family, key_prefix, idle_expires_at, expires_at)"
             " values (%s, 'h', gen_random_uuid(), 'p', now(), now())",

@@ -219,8 +219,10 @@ async def _answers(running: Api, tenant: str) -> Any:
     models = [row async for row in _pages(running, tenant, "/v1/value-models")]
     yield "models", json.dumps([{**row, "written_by": "", "written_at": ""} for row in models])
     for what in ("check", "run"):
-        asked = await running.client.post(f"/v1/value-models/stored/{what}", headers=writing)
-        yield f"model {what}", asked.text
+        answered = await running.client.post(f"/v1/value-models/stored/{what}", headers=writing)
+        yield f"model {what}", answered.text
+    async for name, text in _portal(running, tenant, asked):
+        yield name, text
     yield "nobody", (await running.get(tenant, "/v1/customers/nobody/usage")).text.split('"instance"', maxsplit=1)[0]
     ready = await running.client.get("/readyz")
     yield "ready", f"{ready.status_code} {ready.text}"
@@ -231,6 +233,21 @@ async def _answers(running: Api, tenant: str) -> Any:
         yield f"refreshed {answer.status_code}", ""
     closed = await running.client.delete("/v1/sessions", headers=bearer(session["access_token"]))
     yield f"closed {closed.status_code}", ""
+
+
+async def _portal(running: Api, tenant: str, asked: dict[str, str]) -> Any:
+    """What a customer sees in the tenant's portal."""
+    post, get = running.client.post, running.client.get
+    link = (await post("/v1/portal-sessions", json={"customer": "c1"}, headers=asked)).json()
+    opened = await post("/v1/portal-sessions/exchange", json={"token": link["token"]})
+    mine = bearer(opened.json()["access_token"])
+    invoices = (await get("/v1/invoices", params={"limit": 100}, headers=mine)).json()["data"]
+    yield "portal", json.dumps(invoices)
+    for address in (f"{invoices[0]['number']}?format=xml", f"{invoices[0]['number']}", f"{tenant}-999999"):
+        yield f"portal {address}", (await get(f"/v1/invoices/{address}", headers=mine)).text.split('"instance"')[0]
+    for customer in ("c1", "c2", "nobody"):
+        usage = await get(f"/v1/customers/{customer}/usage", headers=mine)
+        yield f"portal usage {customer}", usage.text.split('"instance"', maxsplit=1)[0]
 
 
 async def _pages(running: Api, tenant: str, path: str, **query: Any) -> Any:

@@ -19,13 +19,13 @@ router = APIRouter(prefix="/v1", tags=["sessions"])
 
 
 @router.get("/me", response_model=Me, summary="Who I am")
-async def me(request: Request, identity: Annotated[Identity, Depends(requires(None))]) -> Response:
-    """Tenant, key and scopes of the session, as its access token says."""
+async def me(request: Request, identity: Annotated[Identity, Depends(requires(None, portal=True))]) -> Response:
+    """Tenant, key or customer, and scopes of the session, as its access token says."""
     refuse_parameters(request)
     document = {
         "tenant": identity.tenant,
-        "kind": "api_key",
-        "id": identity.key_prefix,
+        "kind": "api_key" if identity.customer is None else "portal",
+        "id": identity.key_prefix if identity.customer is None else identity.customer,
         "scopes": [scope for scope in SCOPES if scope in identity.scopes],
         "session": str(identity.family),
     }

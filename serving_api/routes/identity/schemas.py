@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from serving_api.schemas import CustomerQuery
+from serving_api.schemas import CustomerQuery, Key
 
 _DAY = 86_400
 
@@ -27,8 +27,10 @@ class Me(BaseModel):
     """Who the session acts for."""
 
     tenant: Annotated[str, Field(examples=["northwind-ai"])]
-    kind: Annotated[Literal["api_key"], Field(description="What signed in.")]
-    id: Annotated[str, Field(description="Prefix of the API key.", examples=["k3x9q2m4ab7c"])]
+    kind: Annotated[Literal["api_key", "portal"], Field(description="What signed in.")]
+    id: Annotated[
+        str, Field(description="Prefix of the API key; in the portal the customer.", examples=["k3x9q2m4ab7c"])
+    ]
     scopes: Annotated[list[Scope], Field(description="What it may do; `admin` stands for all of them.")]
     session: Annotated[str, Field(examples=["3f0a6f0e-4b7c-5d5a-9f43-0d8c8a1c2b11"])]
 
@@ -95,3 +97,34 @@ class RotatedKey(IssuedKey):
 
     replaces: Annotated[str, Field(description="Prefix of the old key.", examples=["k3x9q2m4ab7c"])]
     replaced_until: Annotated[str, Field(description="When the old key expires.")]
+
+
+class NewPortalLink(BaseModel):
+    """A link to the portal to make."""
+
+    model_config = ConfigDict(extra="forbid")
+    customer: Annotated[Key, Field(description="Customer key.", examples=["chat"])]
+    expires_in_minutes: Annotated[
+        int, BeforeValidator(_number), Field(ge=1, le=60, description="Good once, within this time.", examples=[15])
+    ] = 15
+
+
+class PortalLink(BaseModel):
+    """A link to the portal."""
+
+    customer: Annotated[str, Field(examples=["chat"])]
+    expires_at: Annotated[str, Field(examples=["2026-01-02T03:04:05.678901Z"])]
+    token: Annotated[
+        str | None,
+        Field(
+            description="What a link carries, best after `#`: the portal exchanges it at once. Null where a request "
+            "with the same Idempotency-Key had it before."
+        ),
+    ]
+
+
+class PortalExchange(BaseModel):
+    """The token of a link to exchange."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"token": "vvp_YWNtZQ.tZ0…"}]})
+    token: Annotated[str, Field(min_length=1, max_length=256)]

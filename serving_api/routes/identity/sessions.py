@@ -45,19 +45,14 @@ async def open_session(request: Request) -> Response:
     refresh = new_refresh_token(tenant)
     await service.database.call("open_session", tenant, prefix, identity.family, digest(refresh), IDLE, LIFETIME)
     service.log.info("session opened", tenant=tenant, key=prefix, family=str(identity.family))
-    return _session(service, identity, refresh)
+    return answered_session(service, identity, refresh)
 
 
 @router.post("/sessions/refresh", response_model=Session, summary="Exchange a refresh token")
 async def refresh_session(request: Request, given: RefreshRequest) -> Response:
     """Each refresh token is good once. One that comes a second time ends its session: somebody has a copy."""
     service = service_of(request)
-    await look(request, address_of(request))
-    tenant = tenant_of_refresh_token(given.refresh_token)
-    if tenant is None:
-        raise await wrong_credentials(request, "refresh refused", None)
-    # Only looked at: whoever writes a tenant into a false token must not use up that tenant's requests.
-    await look(request, f"tenant:{tenant}")
+    tenant = await claimed_tenant(request, given.refresh_token)
     refresh = new_refresh_token(tenant)
     arrived = request.scope["exchange"].arrived
 
@@ -72,13 +67,16 @@ async def refresh_session(request: Request, given: RefreshRequest) -> Response:
         if answer["outcome"] == "reused":
             service.log.warning("refresh token reused, session ended", tenant=tenant, family=str(answer["family"]))
         raise await wrong_credentials(request, f"refresh refused: {answer['outcome']}", answer["key_prefix"])
-    await spend_request(request, tenant)
-    identity = Identity(tenant, answer["key_prefix"], frozenset(answer["scopes"]), answer["family"])
-    return _session(service, identity, refresh)
+    scopes = frozenset(answer["scopes"])
+    identity = Identity(tenant, answer["key_prefix"], scopes, answer["family"], answer["customer"])
+    await spend_request(request, *identity.owner)
+    return answered_session(service, identity, refresh)
 
 
 @router.delete("/sessions", status_code=204, response_class=Response, summary="End the session")
-async def close_session(request: Request, identity: Annotated[Identity, Depends(requires(None))]) -> Response:
+async def close_session(
+    request: Request, identity: Annotated[Identity, Depends(requires(None, portal=True))]
+) -> Response:
     """Its refresh tokens end at once; its access token within the five minutes it has left."""
     service = service_of(request)
     await service.database.call("close_session", identity.tenant, identity.family)
@@ -92,7 +90,23 @@ async def jwks(request: Request) -> Response:
     return Response(body, 200, {"Cache-Control": "public, max-age=300"}, "application/json")
 
 
-def _session(service: Service, identity: Identity, refresh: str) -> Response:
+async def claimed_tenant(request: Request, token: str) -> str:
+    """The tenant that an opaque token claims to be of, with a request left, as the client's address has one.
+
+    Raises:
+        Problem: ``invalid-credentials``, ``rate-limited``.
+    """
+    await look(request, address_of(request))
+    tenant = tenant_of_refresh_token(token)
+    if tenant is None:
+        raise await wrong_credentials(request, "token refused", None)
+    # Only looked at: whoever writes a tenant into a false token must not use up that tenant's requests.
+    await look(request, f"tenant:{tenant}")
+    return tenant
+
+
+def answered_session(service: Service, identity: Identity, refresh: str) -> Response:
+    """The answer to a sign-in or refresh."""
     document = {
         "access_token": service.tokens.issue(identity),
         "refresh_token": refresh,

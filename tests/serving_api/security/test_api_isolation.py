@@ -6,23 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import asyncpg
 import polars as pl
 import psycopg
 import pytest
 from psycopg import sql
 
-from serving_api.database import Database
-from serving_api.security.rls_preflight import rls_violations
 from tests.support.api_rows import fill
 from tests.support.billing_rows import TENANTS, invoice_id, secret_of
 from tests.support.ledger import World
-from tests.support.serving import Api, assert_problem, bearer, event_hash, seed, serving, waiting_event, without
-from tests.support.violations import BY_ANALYST, SETUP, VIOLATIONS, change
-from valueverse.errors import RefusalError
+from tests.support.serving import Api, assert_problem, bearer, event_hash, waiting_event, without
 from valueverse.platform.access.api_keys import digest
 from valueverse.platform.lake import Lake
-from valueverse.platform.telemetry.logs import make_log
 from valueverse.platform.warehouse import connect
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
@@ -36,7 +30,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.security]
 READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscription", "billing.invoice",
 "billing.invoice_void", "billing.invoice_line", "billing.journal_entry", "billing.journal_posting",
 "billing.credit_note", "billing.unchanged_invoice", "billing.usage_daily", "billing.rejected_event",
-        "auth.refresh_token", "auth.api_key", "billing.invoice_credit", "billing.invoice_discount", "billing.rerating",
+        "auth.refresh_token", "auth.api_key", "auth.portal_link",
+        "billing.invoice_credit", "billing.invoice_discount", "billing.rerating",
         "value.proposal", "value.verdict", "inbox.batch", "inbox.answer", "audit.entry", "value.model")  # fmt: skip
 
 
@@ -179,6 +174,15 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "value_model": ("%s, null", [f"of_{owner}"]),
         "store_value_model": ("gen_random_uuid()::text, null, 'text', %s, 'key', ''", ["0" * 64]),
         "close_session": ("%s", [invoice_id(owner, "family")]),
+        "create_portal_link": ("%s, %s, 'made', '1 h', 'key', ''", [invoice_id(owner, "family"), customer]),
+        "open_portal_session": ("%s, %s, 'new', '1 h', '1 h', ''", [f"link of {owner}", invoice_id(owner, "family")]),
+        "portal_invoice": ("%s, %s", [customer, f"{owner}-000001"]),
+        "portal_invoices": ("%s, null, null, null, null, null, null, null, 100", [customer]),
+        "portal_invoice_parties": ("%s, %s", [customer, customer]),
+        "portal_invoice_catalog": ("%s, %s", [customer, f"hash of {owner}"]),
+        "portal_invoice_history": ("%s, %s", [customer, f"{owner}-000001"]),
+        "portal_customer_known": ("%s, %s", [customer, customer]),
+        "portal_usage": ("%s, %s, null, null, null, null, null, null, null, 1000", [customer, customer]),
         "api_keys": ("null, null, 100", []),
         "create_api_key": ("%s, 'made', 'h', '{admin}', 'n', null, 'key', ''", [invoice_id(owner, "family")]),
         "rotate_api_key": (
@@ -326,75 +330,3 @@ def test_the_functions_owner_reads_the_tables_of_the_matrix_alone(admin: psycopg
         " 'select, insert, update')"
     ).fetchall()
     assert {row[0] for row in rows} == set(READ)
-
-
-async def asked(settings: Settings) -> list[str]:
-    connection = await asyncpg.connect(settings.postgres_url("api"))
-    try:
-        return await rls_violations(connection)
-    finally:
-        await connection.close()
-
-
-class AsLogin:
-    """An administrator's transaction, seen as the API's login; ``rls_violations`` asks it as it asks asyncpg."""
-
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self._connection = connection
-
-    async def fetchval(self, question: str) -> str | None:
-        self._connection.execute("set local session authorization valueverse_api")
-        row = self._connection.execute(question.encode()).fetchone()
-        self._connection.execute("reset session authorization")
-        return row[0] if row else None
-
-
-async def test_every_violation_stops_the_api_from_serving(admin: psycopg.Connection[Any]) -> None:
-    admin.execute(SETUP.encode())
-    assert await rls_violations(AsLogin(admin)) == []
-    for violation, sentence in VIOLATIONS.items():
-        with admin.transaction(force_rollback=True):
-            admin.execute(change(violation, admin.info.dbname).encode())
-            found = await rls_violations(AsLogin(admin))
-            # What an analyst may do by itself must not stop the API for every tenant.
-            assert bool([one for one in found if sentence in one]) == (violation not in BY_ANALYST), (violation, found)
-
-
-async def test_the_api_refuses_to_serve_while_isolation_is_broken(settings: Settings) -> None:
-    assert await asked(settings) == []
-    with connect(settings, "admin") as connection:
-        connection.execute("drop policy api_tenant on billing.invoice")
-    database = Database(settings, make_log())
-    with pytest.raises(RefusalError, match="will not serve") as refusal:
-        await database.open()
-    assert refusal.value.code == "unsafe_database"
-
-
-@pytest.mark.parametrize("url", ["admin", "builder"])
-async def test_the_api_refuses_a_login_that_bypasses_row_level_security(settings: Settings, url: str) -> None:
-    connection = await asyncpg.connect(settings.postgres_url(url))  # type: ignore[arg-type]
-    try:
-        found = await rls_violations(connection)
-    finally:
-        await connection.close()
-    assert any("bypass row-level security" in violation for violation in found)
-
-
-async def test_the_app_does_not_start_while_isolation_is_broken(settings: Settings) -> None:
-    with connect(settings, "admin") as connection:
-        connection.execute("grant select on billing.invoice to valueverse_api")
-    with pytest.raises(RefusalError):
-        async with serving(settings, {}):
-            pass
-
-
-async def test_nothing_of_one_call_stays_on_the_connection(settings: Settings) -> None:
-    seed(settings)
-    database = Database(settings, make_log(), size=1)
-    assert len(await database.call("customers", "acme", None, 10)) == 2
-    with pytest.raises(asyncpg.PostgresError):
-        await database.call("customers", "acme", None, -1)
-    pool = await database.open()
-    assert await pool.fetchval("select coalesce(current_setting('valueverse.tenant', true), '')") == ""
-    assert len(await database.call("customers", "nobody", None, 10)) == 0
-    await database.close()
