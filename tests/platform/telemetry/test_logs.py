@@ -33,6 +33,7 @@ def test_a_card_number_never_reaches_a_line_in_whatever_form_it_is_put(card: str
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         "-----BEGIN PRIVATE KEY-----\nMfKQ9r8GKYqrTwjUPD8\n-----END PRIVATE KEY-----",
         "Authorization: Basic MfKQ9r8GKYqrTwjUPD8=",
+        "vvp_bWluZQ.MfKQ9r8GKYqrTwjUPD8",
     ],
 )
 def test_secrets_of_webhooks_and_private_keys_are_scrubbed(secret: str) -> None:
@@ -48,6 +49,10 @@ def test_secrets_of_webhooks_and_private_keys_are_scrubbed(secret: str) -> None:
         "12345678901234567890123",
         "amount 4242424242424242.00",
         "9f86d081-884c-4d63-a1f8-4242424242ab",
+        "6bf31088-6066-4934-9d14-d7969a1c9dcb",  # ids whose digits would pass for a card
+        "f42424242424242a",
+        "a4242424242424242bcdef0123456789",
+        f"a4242424242424242bcdef{'0' * 42}",
         "acme-000001 of 2024-01-31T00:00:00Z",
     ],
 )

@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 
 _SECRETS = re.compile(
     r"(?P<key>vv_[a-z0-9]{12}_)[A-Za-z0-9]+"
-    r"|(?P<refresh>vvr_)[A-Za-z0-9_.~-]+"
+    r"|(?P<session>vv[rp]_)[A-Za-z0-9_.~-]+"
     r"|(?P<signing>whsec_)[A-Za-z0-9+/=_-]+"
     r"|(?P<jwt>eyJ[A-Za-z0-9_-]{5,}\.)[A-Za-z0-9_.-]+"
     r"|(?P<url>[a-z]+://[^/@\s:]*:)[^@\s]+(?=@)"
     r"|(?P<bearer>(?i:bearer|basic)\s+)\S+"
     r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----)[^-]*"
 )
-_CARD = re.compile(r"(?<!\d)(?<!\d\.)\d(?:[ -]?\d){12,18}(?!\d)(?!\.\d)")
-"""What may be the number of a payment card: 13 to 19 digits, in groups or not. An amount has a point."""
+_CARD = re.compile(
+    r"(?P<id>\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=\d*[a-f])[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64})\b)"
+    r"|(?<!\d)(?<!\d\.)\d(?:[ -]?\d){12,18}(?!\d)(?!\.\d)"
+)
+"""What may be the number of a payment card: 13 to 19 digits, in groups or not. An amount has a point. Ids of requests,
+spans, traces and hashes are met first, for one in some thousand has digits in a row that would pass for a card."""
 
 
 def scrub(text: str) -> str:
@@ -34,7 +38,7 @@ def scrub(text: str) -> str:
     The prefix that names a key stays. A card number is one whose check digit is right.
     """
     hidden = _SECRETS.sub(lambda found: f"{found.group(found.lastgroup or 0)}[hidden]", text)
-    return _CARD.sub(lambda found: "[hidden]" if _is_card(found.group()) else found.group(), hidden)
+    return _CARD.sub(lambda found: "[hidden]" if not found["id"] and _is_card(found.group()) else found.group(), hidden)
 
 
 def _is_card(text: str) -> bool:
