@@ -107,8 +107,8 @@ def line(verdict: Verdict) -> None:
     shown = " ".join((note.group(1) if note else change).split())
     manifest = "manifest" if verdict.manifest else "-"
     sys.stdout.write(f"{mark} {verdict.mutant.kind:<22} {manifest:<9} {attack:<52} {shown[:150]}\n")
-    if not verdict.noticed and verdict.sentence:
-        sys.stdout.write(f"       {verdict.sentence}\n")
+    if not verdict.noticed and verdict.found_problems:
+        sys.stdout.write(f"       {verdict.found_problems}\n")
     sys.stdout.flush()
 
 

@@ -42,7 +42,15 @@ def mutants(admin: Admin) -> list[Mutant]:
 
 
 def policies(admin: Admin) -> Iterator[Mutant]:
-    """Each policy's expression opened in several ways; a restrictive one dropped or made permissive."""
+    """Each policy's expression opened in several ways; a restrictive one dropped or made permissive. A policy that lets
+    everything pass, or judges written rows alone and all of them as good, has nothing to open."""
+    judging = rows(
+        admin,
+        "select p.polname, p.polrelid::regclass::text from pg_policy p"
+        " where pg_get_expr(p.polwithcheck, p.polrelid) <> 'true' order by 2, 1",
+    )
+    for name, table in judging:
+        yield Mutant("policy", f"alter policy {name} on {table} with check (true)")
     found = rows(
         admin,
         "select p.polname, p.polrelid::regclass::text, p.polpermissive, pg_get_expr(p.polqual, p.polrelid),"
@@ -52,7 +60,7 @@ def policies(admin: Admin) -> Iterator[Mutant]:
     )
     for name, table, permissive, expression, verb, to in found:
         change = f"alter policy {name} on {table} "
-        if expression == "true":
+        if expression in {None, "true"}:
             continue
         for opened in ("true", f"true or ({expression})", f"({expression}) or {_UNSET}", f"({expression}) or {_ANY}"):
             yield Mutant("policy", f"{change}using ({opened})")

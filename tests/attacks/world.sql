@@ -49,3 +49,14 @@ insert into value.model (tenant_id, model, version, text, content_hash, written_
 select %(t)s, key, 1, %(s)s, repeat('0', 64), 'k1' from unnest(array['m', 'only ' || %(t)s::text]) as key;
 insert into audit.entry values (%(t)s, 1, json_build_object('object', 'INV-1', 'digest', %(s)s::text), sha256('chain')),
     (%(t)s, 2, json_build_object('object', 'only ' || %(t)s::text, 'digest', %(s)s::text), sha256('chain'));
+-- What refers to rows that no attack is about is written without looking for them.
+set local session_replication_role = replica;
+insert into billing.credit_note values (%(t)s, 'n', %(s)s, null, null, 1, %(s)s, '2024-01-01Z');
+insert into billing.journal_entry values (%(t)s, repeat('e', 64), 'invoice', %(s)s, '2024-01-01', 'USD', 0, null, '2024-01-01Z');
+insert into billing.journal_posting values (%(t)s, repeat('e', 64), 1, 'receivable', %(s)s, null, null, 1, 'USD'),
+    (%(t)s, repeat('e', 64), 2, 'revenue', %(s)s, null, null, -1, 'USD');
+insert into billing.rerating values (%(t)s, 'plan', %(i)s, null, %(s)s, '2024-01-01Z');
+insert into value.proposal values (%(t)s, 'p', 'c', 'r', %(s)s, 'c1', 's1', 'k', '2024-01-01Z', '2024-02-01Z', 1, 1, 'none', 1, 'USD',
+    '2024-02-01Z', '2024-03-01Z');
+insert into value.verdict values (%(t)s, 'p', 'accepted', %(s)s, null, '2024-02-02Z');
+set local session_replication_role = origin;

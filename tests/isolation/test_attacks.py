@@ -10,7 +10,8 @@ from tests.attacks import world
 from tests.attacks.logins import LOGIN_ATTACKS, Logins
 from tests.attacks.mutants import mutants
 from tests.attacks.omissions import statements
-from tests.attacks.trials import ATTACKS, open_attacks, tried
+from tests.attacks.on_rights import tables_of_functions
+from tests.attacks.trials import ATTACKS, FIRST, open_attacks, tried
 from tests.security_mutation import committed
 from valueverse.platform import warehouse
 
@@ -42,6 +43,23 @@ def admin(logins: Logins) -> Iterator[psycopg.Connection[Any]]:
 @pytest.fixture(scope="module")
 def known(admin: psycopg.Connection[Any]) -> list[Mutant]:
     return mutants(admin)
+
+
+def test_every_table_that_functions_read_has_rows_of_both_tenants_to_attack(admin: psycopg.Connection[Any]) -> None:
+    tables = tables_of_functions(admin)
+    assert {"billing.invoice", "auth.portal_link", "value.verdict"} <= set(tables)
+    empty = [
+        table
+        for table in tables
+        if {row[0] for row in admin.execute(f"select tenant_id from {table}".encode()).fetchall()}
+        < {world.OWN, world.OTHER}
+    ]
+    # A void belongs to birch alone: acme's invoice is not void.
+    assert empty == ["billing.invoice_void"]
+
+
+def test_the_attack_that_is_made_first_on_a_kind_of_rule_exists() -> None:
+    assert set(FIRST.values()) <= set(ATTACKS)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
