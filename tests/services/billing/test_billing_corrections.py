@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,6 +29,8 @@ from valueverse.services.billing.reproducibility_check import reproduce
 from valueverse.services.billing.run_billing import bill
 
 if TYPE_CHECKING:
+    import psycopg
+
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -95,6 +97,14 @@ def test_a_run_repeated_over_the_same_knowledge_changes_nothing_where_events_nam
     assert rows(settings, again) == [(0, 1100), (0, 1000), (1, 1100), (0, 1000)]
 
 
+def _history(connection: psycopg.Connection[Any], number: str) -> dict[str, Any]:
+    """What became of a finalised invoice."""
+    found = by_number(connection, number)
+    assert found is not None
+    history: dict[str, Any] = json.loads(found["history"])
+    return history
+
+
 def test_late_usage_that_changes_no_amount_is_counted_and_no_invoice_is_made_for_it(settings: Settings) -> None:
     world, unbilled = acme(1), "select reason, events from billing.unbilled_usage"
     world.record("subscription.ended", "2024-01-01", {"subscription": "s0"})
@@ -117,7 +127,7 @@ def test_late_usage_that_changes_no_amount_is_counted_and_no_invoice_is_made_for
     ]
     assert reproduce(settings, lake, [date(2023, 12, 1)])["ok"].all()
     with connect(settings, "builder") as connection:
-        history = json.loads(str(by_number(connection, "acme-000001")["history"]))  # type: ignore[index]  # there is one
+        history = _history(connection, "acme-000001")
     assert [one["number"] for one in history["corrected_by"]] == ["acme-000003"]
 
 
@@ -128,7 +138,7 @@ def test_a_line_of_0_on_the_next_invoice_is_no_correction_of_an_invoice_s_histor
     run(world, settings)
     assert rows(settings, CORRECTED) == [("adjustment", 0)]
     with connect(settings, "builder") as connection:
-        found = [json.loads(str(by_number(connection, f"acme-00000{n}")["history"])) for n in (1, 2)]  # type: ignore[index]  # as above
+        found = [_history(connection, f"acme-00000{n}") for n in (1, 2)]
     assert found[0]["corrected_by"] == []
     assert [one["number"] for one in found[1]["corrects"]] == ["acme-000001"]
 

@@ -88,9 +88,18 @@ def _stripe_stream(address: str, key: str) -> None:
 
 
 def _metronome(address: str, key: str) -> None:
-    event = {"transaction_id": "me", "customer_id": "c1", "event_type": "call", "timestamp": TIME}
     client = Metronome(bearer_token=key, base_url=f"{address}/compat/metronome")
-    client.v1.usage.ingest(usage=[{**event, "properties": {"n": TOKENS}}])  # type: ignore[typeddict-item]
+    client.v1.usage.ingest(
+        usage=[
+            {
+                "transaction_id": "me",
+                "customer_id": "c1",
+                "event_type": "call",
+                "timestamp": TIME,
+                "properties": {"n": TOKENS},
+            }
+        ]
+    )
 
 
 def _orb(address: str, key: str) -> None:

@@ -193,9 +193,9 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
     }
 
 
-def call(name: str, places: str) -> str:
+def call(name: str, places: str) -> bytes:
     """The call of a function whose first argument is the tenant."""
-    return f"select * from api.{name}({', '.join(filter(None, ('%s', places)))})"
+    return f"select * from api.{name}({', '.join(filter(None, ('%s', places)))})".encode()
 
 
 WRITING = {"receive_events", "keep_answer", "store_value_model"}
@@ -217,7 +217,7 @@ def test_no_function_gives_another_tenants_rows(
     for name, (places, arguments) in calls("acme").items():
         query = call(name, places)
         try:
-            answer = str(login.execute(query, [asked, *arguments]).fetchall())  # type: ignore[arg-type]  # text
+            answer = str(login.execute(query, [asked, *arguments]).fetchall())
         except (psycopg.errors.IntegrityError, psycopg.errors.InsufficientPrivilege):
             # Nothing is written for what can be no tenant.
             assert name in WRITING
@@ -291,7 +291,7 @@ def test_a_setting_of_the_logins_own_making_opens_nothing(login: psycopg.Connect
         "select set_config('valueverse.tenant', 'acme', false), set_config('valueverse.key_prefix', '%', false)"
     )
     for name, (places, arguments) in calls("acme").items():
-        rows = login.execute(call(name, places), ["birch", *arguments]).fetchall()  # type: ignore[arg-type]  # text
+        rows = login.execute(call(name, places), ["birch", *arguments]).fetchall()
         assert secret_of("acme") not in str(rows)
 
 

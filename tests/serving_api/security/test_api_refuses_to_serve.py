@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from valueverse.platform.settings import Settings
+    from valueverse.platform.settings import Role, Settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.security]
 
@@ -74,9 +74,9 @@ async def test_the_api_refuses_to_serve_while_isolation_is_broken(settings: Sett
     assert refusal.value.code == "unsafe_database"
 
 
-@pytest.mark.parametrize("url", ["admin", "builder"])
-async def test_the_api_refuses_a_login_that_bypasses_row_level_security(settings: Settings, url: str) -> None:
-    connection = await asyncpg.connect(settings.postgres_url(url))  # type: ignore[arg-type]
+@pytest.mark.parametrize("role", ["admin", "builder"])
+async def test_the_api_refuses_a_login_that_bypasses_row_level_security(settings: Settings, role: Role) -> None:
+    connection = await asyncpg.connect(settings.postgres_url(role))
     try:
         found = await rls_violations(connection)
     finally:

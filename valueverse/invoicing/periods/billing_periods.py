@@ -210,7 +210,7 @@ def next_close(segments: pl.DataFrame, tenants: pl.DataFrame, moment: datetime) 
     days = (moment.date() - timedelta(days=1), moment.date() + timedelta(days=2))
     closes = running_periods(own, tenants, *days)["period_to"]
     instants = pl.concat([closes, own["subscription_start"]])
-    found: datetime | None = instants.filter(instants > moment).min()  # type: ignore[assignment]  # instants
+    found: datetime | None = instants.filter(instants > moment).to_frame().min().item()
     return found
 
 

@@ -99,12 +99,12 @@ def next_invoices(
     received = usage.filter(pl.col("received_at") <= moment)
     known_at = dict.fromkeys(terms.timeline.tenants["tenant"], _known_at(terms.facts, received, rows.invoices, moment))
     prior = _prior_state(store, rows, received.lazy(), terms, known_at)
-    first: datetime = terms.facts["time"].min()  # type: ignore[assignment]  # facts have instants
+    first: datetime = terms.facts.select("time").min().item()
     begins = min(first.date(), until) - timedelta(days=2)
-    closing = local_midnight(terms.timeline.tenants, pl.lit(until), "timezone", "closing")["closing"].max()
+    ends = local_midnight(terms.timeline.tenants, pl.lit(until), "timezone", "closing").select("closing")
     billed = bill(
         terms.timeline, terms.history, received.lazy(), (begins, until), known_at=known_at,
-        closed_by=closing, prior=prior, outcomes=store.proposals(moment),  # type: ignore[arg-type]  # an instant
+        closed_by=ends.max().item(), prior=prior, outcomes=store.proposals(moment),
     )  # fmt: skip
     own = pl.col("customer") == terms.customer
     parts = {name: getattr(billed, name).filter(own) for name in ("invoices", "lines", "problems")}
@@ -115,7 +115,7 @@ def _known_at(facts: pl.DataFrame, usage: pl.DataFrame, invoices: pl.DataFrame, 
     """When the newest of what the customer is billed by was received: the same until something new is."""
     columns = [frame[name] for frame in (facts, usage) for name in ("received_at", "known_until")]
     newest = pl.concat([column.drop_nulls() for column in [*columns, invoices["events_known_at"]]])
-    known: datetime = newest.filter(newest <= moment).max()  # type: ignore[assignment]  # a tenant has facts
+    known: datetime = newest.filter(newest <= moment).to_frame().max().item()
     return known
 
 

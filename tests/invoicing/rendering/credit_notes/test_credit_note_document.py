@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pypdfium2
 import pytest
@@ -12,7 +13,7 @@ from valueverse.invoicing.rendering import BookedCreditNote, InvoiceHistory, Oth
 from valueverse.invoicing.rendering.pdf import invoice_pdf
 from valueverse.invoicing.rendering.presentation import presentation
 
-TWO_RATES = {
+TWO_RATES: dict[str, Any] = {
     "lines": [line(), line(amount="60.00"), line(amount="10.00")], "total": "122.00", "tax_total": "12.00",
     "taxes": [
         {"key": "vat", "percent": "19", "base": "40.00", "amount": "7.60", "lines": [1]},
@@ -45,7 +46,7 @@ def test_a_note_of_everything_gives_back_each_rate_and_an_untaxed_invoice_has_no
     untaxed = credit_note_document(document(taxes=[], tax_total="0.00", total="90.00"), note(500, 0))
     assert (untaxed["taxes"], [one["amount"] for one in untaxed["lines"]]) == ([], ["-5.00"])
     # Corrections may leave a rate, or all that was not taxed, below zero.
-    below = TWO_RATES | {"taxes": [dict(TWO_RATES["taxes"][0], base="-5.00")], "total": "2.00"}  # type: ignore[arg-type, index, call-overload]  # JSON
+    below = TWO_RATES | {"taxes": [dict(TWO_RATES["taxes"][0], base="-5.00")], "total": "2.00"}
     assert [one["amount"] for one in credit_note_document(document(**below), note(100, 0))["lines"]] == ["-1.00"]
 
 
