@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +9,9 @@ import dagster as dg
 import pytest
 
 from pipelines.definitions import defs
-from tests.support.landing import NOW, event, founding
-from tests.support.protection import own_secrets
-from valueverse.platform.lake import Lake
+from tests.support.protection import own_environment, take_in_customer
 from valueverse.platform.warehouse import connect
-from valueverse.services.ingestion.run_ingestion import run_ingestion
 from valueverse.services.lake_tables import EVENTS_TABLE
-from valueverse.services.usage.refresh_facts import BEGINNING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,14 +24,8 @@ pytestmark = pytest.mark.integration
 def test_a_customer_is_exported_held_released_and_erased_by_jobs_with_evidence(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = own_secrets(settings, tmp_path)
-    for name, value in own.environment().items():
-        monkeypatch.setenv(name, value)
-    customer = event("c", {"customer": "c1", "name": "Ada Lovelace"}, type="billing.customer.created")
-    (own.landing / "acme").mkdir()
-    (own.landing / "acme" / "a.ndjson").write_text(f"{json.dumps(founding())}\n{json.dumps(customer)}\n")
-    lake = Lake(own.lake_url)
-    run_ingestion(own, lake, BEGINNING, NOW)
+    own = own_environment(settings, tmp_path, monkeypatch)
+    lake = take_in_customer(own, "Ada Lovelace")
 
     def ran(job: str, op: str, **config: str) -> bool:
         run_config: dict[str, Any] = {"ops": {op: {"config": {"tenant": "acme", "customer": "c1", **config}}}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from valueverse.check_digits import luhn_holds
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def card_numbers(text: str) -> list[str]:
     """The digits of what looks like a card number in a text: length and first digits of a network, and the check digit
     (Luhn, ISO/IEC 7812)."""
     found = (re.sub("[ -]", "", hit[0]) for hit in _CARD.finditer(text))
-    return [digits for digits in found if _ISSUED.fullmatch(digits) and _luhn(digits)]
+    return [digits for digits in found if _ISSUED.fullmatch(digits) and luhn_holds(digits)]
 
 
 def ibans(text: str) -> list[str]:
@@ -78,8 +79,3 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _texts(one, f"{path}[{place}]")
     elif not isinstance(value, bool) and value is not None:
         yield path, str(value)
-
-
-def _luhn(digits: str) -> bool:
-    doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
-    return sum(number // 10 + number % 10 for number in doubled) % 10 == 0

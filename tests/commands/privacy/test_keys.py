@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.protection import own_secrets
+from tests.support.protection import own_environment
 from tests.support.terminal import at_terminal
 from valueverse.platform.protection import Cell, DataKeys, wrapping_of
 from valueverse.platform.warehouse import connect
@@ -23,9 +23,7 @@ pytestmark = pytest.mark.integration
 def test_keys_are_rotated_and_one_that_does_not_unwrap_is_named_with_exit_code_1(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = own_secrets(settings, tmp_path)
-    for name, value in own.environment().items():
-        monkeypatch.setenv(name, value)
+    own = own_environment(settings, tmp_path, monkeypatch)
     with connect(own, "builder") as connection:
         cells = [(Cell("acme", subject, "vault.probe", "value", ("1",)), b"x") for subject in ("c1", "c2")]
         DataKeys(connection, wrapping_of(own)).seal(cells)

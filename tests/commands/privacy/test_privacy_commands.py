@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.landing import NOW, event, founding
-from tests.support.protection import own_secrets
+from tests.support.protection import own_environment, take_in_customer
 from tests.support.terminal import at_terminal, faults
-from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
-from valueverse.services.ingestion.run_ingestion import run_ingestion
-from valueverse.services.usage.refresh_facts import BEGINNING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +23,8 @@ pytestmark = pytest.mark.integration
 def test_a_customer_is_held_exported_and_erased_by_commands(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = own_secrets(settings, tmp_path)
-    for name, value in own.environment().items():
-        monkeypatch.setenv(name, value)
-    customer = event("c", {"customer": "c1", "name": "Ada"}, type="billing.customer.created")
-    (own.landing / "acme").mkdir()
-    (own.landing / "acme" / "a.ndjson").write_text(f"{json.dumps(founding())}\n{json.dumps(customer)}\n")
-    run_ingestion(own, Lake(own.lake_url), BEGINNING, NOW)
+    own = own_environment(settings, tmp_path, monkeypatch)
+    take_in_customer(own, "Ada")
     about = ["--tenant", "acme", "--customer", "c1"]
 
     held = at_terminal(["privacy", "restrict", *about, "--reason", "dispute 17"])
@@ -67,9 +58,7 @@ def test_a_customer_is_held_exported_and_erased_by_commands(
 def test_lists_mark_who_is_on_hold_and_a_number_is_read_from_standard_input_and_answered_by_a_token(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = own_secrets(settings, tmp_path)
-    for name, value in own.environment().items():
-        monkeypatch.setenv(name, value)
+    own = own_environment(settings, tmp_path, monkeypatch)
     with connect(own, "builder") as connection:
         connection.execute("insert into billing.tenant (tenant_id, timezone, currency) values ('acme', 'UTC', 'EUR')")
         connection.execute("insert into billing.customer (tenant_id, customer) values ('acme', 'c1')")

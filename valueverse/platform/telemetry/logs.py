@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import orjson
 import structlog
 
+from valueverse.check_digits import luhn_holds
+
 if TYPE_CHECKING:
     from structlog.typing import EventDict, WrappedLogger
 
@@ -42,9 +44,8 @@ def scrub(text: str) -> str:
 
 
 def _is_card(text: str) -> bool:
-    digits = [int(one) for one in reversed(text) if one.isdecimal()]
-    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
-    return any(digits) and (sum(digits[::2]) + sum(doubled)) % 10 == 0
+    digits = re.sub("[ -]", "", text)
+    return digits.strip("0") != "" and luhn_holds(digits)
 
 
 def _scrubbed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
