@@ -16,7 +16,7 @@ from serving_api.idempotency import PARAMETER
 from serving_api.money_schemas import CatalogPage, KnownAtQuery
 from serving_api.problems import Problem
 from serving_api.responses import page, refuse_parameters, refuse_repeated, respond
-from serving_api.routes.writes import Outcome, perform, refused, require_media, waiting_of
+from serving_api.routes.writes import Outcome, perform, refused, text_body, waiting_of
 from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity
 from serving_api.service import service_of
@@ -131,7 +131,7 @@ def _published(
 async def check(request: Request, identity: _Writer) -> Response:
     """Everything that is wrong with a catalog, each with its place; or what it sells. Nothing is written."""
     refuse_parameters(request)
-    text = await _text(request)
+    text = await text_body(request, *_KINDS)
     found = await service_of(request).intake.work(identity.tenant, partial(check_catalog, text))
     return Response(orjson.dumps(found), media_type="application/json")
 
@@ -147,7 +147,7 @@ async def check(request: Request, identity: _Writer) -> Response:
 async def publish(request: Request, query: Annotated[PublishQuery, Query()], identity: _Writer) -> Response:
     """It becomes a billing event (`billing.catalog.published`) and holds from `on`; what is final keeps its prices."""
     refuse_repeated(request)
-    text = await _text(request)
+    text = await text_body(request, *_KINDS)
     try:
         effective = read_instant(query.on, "UTC", "query.on") if query.on else None
         catalog = await service_of(request).intake.work(identity.tenant, partial(parse_catalog, text))
@@ -172,11 +172,3 @@ def _judged(
     event = planned_catalog(log, catalog, effective or datetime.now(UTC).replace(microsecond=0), "query.on")
     known = log.find(event["source"], event["id"]) is not None
     return Outcome(event, known, {"catalog": contents(catalog)})
-
-
-async def _text(request: Request) -> str:
-    require_media(request, *_KINDS)
-    try:
-        return (await request.body()).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Problem("malformed-request", "The body is no UTF-8 text.") from error

@@ -140,6 +140,19 @@ def require_media(request: Request, *kinds: str) -> None:
         raise Problem("unsupported-media-type", f"Send {' or '.join(kinds)}, in UTF-8.")
 
 
+async def text_body(request: Request, *kinds: str) -> str:
+    """A body that is text, without a mark of its encoding.
+
+    Raises:
+        Problem: ``unsupported-media-type``, ``malformed-request``.
+    """
+    require_media(request, *kinds)
+    try:
+        return (await request.body()).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Problem("malformed-request", "The body is no UTF-8 text.") from error
+
+
 def _judged(
     settings: Settings,
     tenant: str,

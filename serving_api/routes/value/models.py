@@ -27,7 +27,7 @@ from serving_api.routes.value.schemas import (
     VersionQuery,
 )
 from serving_api.routes.value.work import work
-from serving_api.routes.writes import require_media
+from serving_api.routes.writes import text_body
 from serving_api.schemas import is_plain
 from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity
@@ -133,7 +133,7 @@ async def list_models(request: Request, query: Annotated[ModelListQuery, Query()
 async def store(request: Request, identity: _Writer) -> Response:
     """Its first version, under the `model` of the document. A text with problems is refused with all of them."""
     refuse_parameters(request)
-    text = await _text(request)
+    text = await text_body(request, *_KINDS)
     judged = await work(request, partial(_judged, text))
     again, tenant = repeatable(request, text.encode()), identity.tenant
     async with service_of(request).database.transaction() as transaction:
@@ -164,7 +164,7 @@ async def get_model(
 async def change(request: Request, key: _Key, identity: _Writer) -> Response:
     """A new version, if `If-Match` names the current one; the earlier ones stay. The same text is no new version."""
     refuse_parameters(request)
-    text = await _text(request)
+    text = await text_body(request, *_KINDS)
     judged = await work(request, partial(_judged, text, key))
     again, tenant = repeatable(request, text.encode()), identity.tenant
     async with service_of(request).database.transaction() as transaction:
@@ -194,7 +194,7 @@ async def check_model(request: Request, key: _Key, identity: _Reader) -> Respons
     """
     refuse_parameters(request)
     stored = await _found(request, identity, key)
-    text = await _text(request) or stored["text"]
+    text = await text_body(request, *_KINDS) or stored["text"]
     answer = await work(request, partial(check, text))
     answer.pop("tree", None)
     return _sent(answer)
@@ -277,11 +277,3 @@ def _tagged(answer: Response) -> Response:
 def _sent(answer: dict[str, Any]) -> Response:
     # A line, as the command prints it.
     return Response(f"{answer_text(answer)}\n", media_type="application/json")
-
-
-async def _text(request: Request) -> str:
-    require_media(request, *_KINDS)
-    try:
-        return (await request.body()).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Problem("malformed-request", "The body is no UTF-8 text.") from error
