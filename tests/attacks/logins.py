@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from tests.attacks.on_functions import CALLS
 from tests.attacks.world import ANALYST
 
 if TYPE_CHECKING:
@@ -84,28 +85,38 @@ def other_databases_are_shut(logins: Logins) -> list[str]:
     return found_problems
 
 
+_CHANGING_NOTHING = (
+    "open_session('nobody', 'no', gen_random_uuid(), 'x', '1 h', '1 h')", "close_session('acme', gen_random_uuid())",
+    "open_portal_session('acme', 'no', gen_random_uuid(), 'x', '1 h', '1 h', '')",
+)  # fmt: skip
+"""Calls of functions that write, by which they write nothing."""
+_SETTINGS = ("valueverse.tenant", "valueverse.key_prefix", "valueverse.customer", "valueverse.request")
+
+
 def nothing_stays_on_a_connection(logins: Logins) -> list[str]:
-    """The tenant that a function set is gone with its statement."""
-    calls = (
-        "invoice('acme', 'INV-1')", "invoices('acme', null, null, null, null, null, null, null, 1)",
-        "invoice_parties('acme', 'c1')", "invoice_catalog('acme', 'h')",
-        "invoice_history('acme', 'INV-1')",
-        "customers('acme', null, 1)", "customer_known('acme', 'c1')",
-        "usage('acme', 'c1', null, null, null, null, null, null, null, 1)",
-        "api_key('k1', 'no')", "open_session('nobody', 'no', gen_random_uuid(), 'x', '1 h', '1 h')",
-        "refresh_session('acme', 'no', 'x', '1 h', '0 s')", "close_session('acme', gen_random_uuid())",
-    )  # fmt: skip
+    """What a function set (tenant, customer, key, request) is gone with its statement."""
     found_problems = []
     with psycopg.connect(logins.address("api"), autocommit=True) as session:
-        for call in calls:
+        for call in _CHANGING_NOTHING:
             session.execute(f"select * from api.{call}".encode())
-            row = session.execute(
-                "select coalesce(current_setting('valueverse.tenant', true), ''),"
-                " coalesce(current_setting('valueverse.key_prefix', true), '')"
-            ).fetchone()
-            if row != ("", ""):
-                found_problems.append(f"{call} leaves {row} behind")
+            found_problems += _left_behind(session, call)
+        # Others are called as they are, and what would write breaks off and has set nothing.
+        session.execute("set default_transaction_read_only = on")
+        for call in CALLS:
+            with suppress(psycopg.errors.ReadOnlySqlTransaction):
+                session.execute(f"select * from api.{call}".encode())
+            found_problems += _left_behind(session, call)
     return found_problems
+
+
+def _left_behind(session: psycopg.Connection[tuple[str, ...]], call: str) -> list[str]:
+    left = []
+    for name in _SETTINGS:
+        row = session.execute("select coalesce(current_setting(%s, true), '')", [name]).fetchone()
+        if row != ("",):
+            left.append(f"{call} leaves {name} {row} behind")
+            session.execute(f"reset {name}".encode())
+    return left
 
 
 LOGIN_ATTACKS = {
