@@ -23,6 +23,8 @@ OFFLINE := --metrics off --disable-version-check
 MADE := $(VENV)/.made-$(PLACE)
 RUN := $(VENV)/.run-$(PLACE)
 DEV := $(VENV)/.dev-$(PLACE)
+NODE := $(VENV)/.node-$(PLACE)
+NODE_LOCKS := $(wildcard clients/*/package-lock.json tests/node/*/package-lock.json)
 BENCH := $(VENV)/.bench-$(PLACE)
 AUDIT := $(VENV)/.audit-$(PLACE)
 SCREENSHOTS := $(VENV)/.screenshots-$(PLACE)
@@ -61,19 +63,19 @@ logs: $(RUN) ## Follow the servers' logs; NAME=api for one
 	@$(BIN)/valueverse logs --follow $(NAME)
 
 # --------------------------------------------------------------------------------------------------------------- test
-test: $(DEV) ## Every test
+test: $(DEV) $(NODE) ## Every test
 	@$(PYTEST) -n 2 $(BY_FILE)
 
-coverage: $(DEV) ## Every test, with branch coverage of every process; fails below 85 %
+coverage: $(DEV) $(NODE) ## Every test, with branch coverage of every process; fails below 85 %
 	@$(PYTEST) -n 2 $(BY_FILE) --cov --cov-report=term
 
-test-unit: $(DEV) ## Tests without servers: the pure modules
+test-unit: $(DEV) $(NODE) ## Tests without servers: the pure modules
 	@$(PYTEST) -n 2 -m "not integration and not security and not performance"
 
-test-integration: $(DEV) ## Tests on real Postgres, Valkey, Dagster and dbt
+test-integration: $(DEV) $(NODE) ## Tests on real Postgres, Valkey, Dagster and dbt
 	@$(PYTEST) -n 2 $(BY_FILE) -m integration
 
-test-security: $(DEV) ## Attempts to read or change another tenant's data or to break a credential
+test-security: $(DEV) $(NODE) ## Attempts to read or change another tenant's data or to break a credential
 	@$(PYTEST) -n 2 $(BY_FILE) -m security
 
 test-performance: $(DEV) ## Tests that assert a ratio measured in the same run
@@ -181,6 +183,10 @@ $(RUN): requirements/run.txt requirements/uv.txt pyproject.toml | $(MADE)
 $(DEV): requirements/dev.txt $(RUN)
 	@echo "installing the locked development tools"
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(NODE): $(NODE_LOCKS) | $(DEV)
+	@$(PY) -m tests.support.node
 	@touch $@
 
 $(BENCH): requirements/bench.txt $(RUN)
