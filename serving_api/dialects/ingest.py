@@ -21,6 +21,7 @@ from serving_api.dialects.errors import EventsRefused
 from serving_api.problems import Problem
 from serving_api.receiving import refused_bodies, store_events
 from serving_api.responses import refuse_parameters
+from serving_api.routes.writes import waiting_of
 from serving_api.schemas import is_plain
 from serving_api.security.authentication import identify_client
 from serving_api.security.tokens import ACCESS_SECONDS, Identity, new_refresh_token
@@ -31,7 +32,7 @@ from valueverse.landing.dialects import MOST_BYTES, EventProblem
 from valueverse.platform.access.api_keys import digest
 from valueverse.platform.lake import Lake
 from valueverse.services.ingestion.receive_events import judge_texts
-from valueverse.services.subscriptions.billing_log import WaitingRequest, read_log
+from valueverse.services.subscriptions.billing_log import read_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -49,8 +50,8 @@ JSON = "application/json"
 _CLOUD_EVENTS = (JSON, "application/cloudevents+json", "application/cloudevents-batch+json")
 _FORM = "application/x-www-form-urlencoded"
 _LONGEST_KEY = 255
-_NAMED = uuid.UUID("5a0f5cf9-6f2c-5d0b-8a52-2f3f0c1e7d11")
-"""Where the ids that Lago's answers give events are derived from."""
+NAMED = uuid.UUID("5a0f5cf9-6f2c-5d0b-8a52-2f3f0c1e7d11")
+"""Where the ids that Lago's answers give are derived from."""
 
 
 @dataclass(frozen=True)
@@ -227,8 +228,7 @@ def _owners(request: Request, identity: Identity) -> Owners:
 
     def read() -> BillingLog:
         # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
-        rows = anyio.from_thread.run(service.database.call, "waiting_requests", tenant)
-        requests = [WaitingRequest(row["received_at"], bytes(row["body"])) for row in rows]
+        requests = waiting_of(anyio.from_thread.run(service.database.call, "waiting_requests", tenant))
         lake = Lake(service.settings.lake_url)
         return read_log(lake, service.settings.landing, tenant, datetime.now(UTC), requests)
 
@@ -244,7 +244,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 def _of_lago(taken: Taken, sent: dict[str, Any]) -> dict[str, Any]:
     unique = "/".join((taken.tenant, sent["external_subscription_id"], sent["transaction_id"]))
-    ours = {"lago_id": str(uuid.uuid5(_NAMED, unique)), "lago_customer_id": None, "lago_subscription_id": None}
+    ours = {"lago_id": str(uuid.uuid5(NAMED, unique)), "lago_customer_id": None, "lago_subscription_id": None}
     return ours | sent | {"created_at": utc_text(taken.moment)}
 
 

@@ -69,13 +69,18 @@ async def identify_sender(request: Request, scope: str) -> Identity:
     return await _identify_by(request, bearer(request), scope, spend_events)
 
 
-async def identify_client(request: Request, scope: str) -> Identity:
+async def identify_client(request: Request, scope: str, spend: Spend | None = None) -> Identity:
     """As ``identify_sender``, of another system's client: the API key may also be the user name of ``Basic``.
+
+    Args:
+        request: its one header ``Authorization`` has the key, or a token.
+        scope: what it needs.
+        spend: what it takes of the tenant's limits; by default an event of its budget.
 
     Raises:
         Problem: as ``identify_sender``.
     """
-    return await _identify_by(request, bearer(request) or _user_name(request), scope, spend_events)
+    return await _identify_by(request, bearer(request) or _user_name(request), scope, spend or spend_events)
 
 
 async def _identify_by(request: Request, credentials: str | None, scope: str, spend: Spend) -> Identity:

@@ -6,10 +6,10 @@ from valueverse.catalog.checks import check_references
 from valueverse.catalog.document import catalog_document, catalog_hash, parse_catalog
 from valueverse.catalog.fields import dimension_text
 from valueverse.catalog.history import BEGINNING, CatalogHistory, as_known
-from valueverse.catalog.meters import LEVEL_AGGREGATIONS, PRORATED_AGGREGATIONS, MeterRule
+from valueverse.catalog.meters import LEVEL_AGGREGATIONS, PRORATED_AGGREGATIONS, Meter, MeterRule
 from valueverse.catalog.metrics import RESERVED_PREFIXES, MartMetric
 from valueverse.catalog.model import Catalog, Tax
-from valueverse.catalog.plans import Period, Plan
+from valueverse.catalog.plans import Charge, Period, Plan
 from valueverse.catalog.prices import (
     Bucketed,
     Capacity,
@@ -38,6 +38,7 @@ __all__ = [
     "Capacity",
     "Catalog",
     "CatalogHistory",
+    "Charge",
     "ChargePricing",
     "Dynamic",
     "FormulaPrice",
@@ -45,6 +46,7 @@ __all__ = [
     "GraduatedPercentage",
     "MartMetric",
     "Matrix",
+    "Meter",
     "MeterRule",
     "Outcome",
     "Package",

@@ -22,7 +22,7 @@ from valueverse.invoicing.lineage import (
     usage_by_charge,
     used_days,
 )
-from valueverse.invoicing.periods.billing_periods import closing_within, next_close
+from valueverse.invoicing.periods.billing_periods import closing_within, next_close, running_period
 from valueverse.invoicing.prior_state import PriorState
 from valueverse.invoicing.rules import OF_CLOSE, RULES_VERSION
 from valueverse.invoicing.usage_accounting import BILLED, account_usage, accounting_totals
@@ -57,6 +57,7 @@ __all__ = [
     "recomputed_invoices",
     "recorded_periods",
     "rows_as_recorded",
+    "running_period",
     "usage_by_charge",
     "used_days",
     "with_terms",

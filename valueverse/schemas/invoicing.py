@@ -86,6 +86,16 @@ BOOKED_LINES = Contract(
 adjustments of that; ``lasting`` its lines of kinds that no event changes. ``line_no``: the line's place on the invoice;
 null: another invoice bills it. ``booked_tax_*``: the tax of the line, as ``line_taxes.with_taxes`` names it."""
 
+CURRENT_USAGE = Contract(
+    {
+        "tenant": TEXT, "key": TEXT, "dimensions": TEXT, "meter": TEXT, "quantity": EXACT, "event_count": pl.Int64(),
+        "amount_minor": MINOR, "tax_minor": MINOR,
+    },
+    key=("tenant", "key", "dimensions"),
+    nullable=("meter", "quantity"),
+)  # fmt: skip
+"""What usage has come to in the running period of a subscription, by charge (``key``) and what it is split by."""
+
 THRESHOLD_LINES = Contract(
     {
         "tenant": TEXT, "customer": TEXT, "subscription": TEXT, "period_from": INSTANT, "threshold_at": INSTANT,

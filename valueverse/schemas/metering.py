@@ -48,6 +48,17 @@ WINDOW_QUANTITIES = Contract(
 )  # fmt: skip
 """What a meter comes to in a window; null: more than a Decimal holds."""
 
+ASKED_USAGE = Contract(
+    {
+        "tenant": TEXT, "customer": TEXT, "window_start": INSTANT, "window_end": INSTANT, "dimensions": TEXT,
+        "quantity": EXACT,
+    },
+    key=("tenant", "customer", "window_start", "dimensions"),
+    nullable=("quantity",),
+)  # fmt: skip
+"""What a meter comes to in the windows of a question. ``customer`` '': of all together; ``dimensions``: JSON object of
+those that were asked for, '' = none were; null: more than a Decimal holds."""
+
 PRORATED_VALUES = Contract(
     {"window": pl.UInt32(), "dimensions": TEXT, "value": EXACT, "prorated": EXACT},
     nullable=("value", "prorated"),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 import stripe
+from corehttp.exceptions import ResourceNotFoundError
+from lago_agent_sdk import CanonicalUsage, LagoSDK
 from lago_python_client.client import Client as Lago
 from lago_python_client.exceptions import LagoApiError
 from lago_python_client.models import BatchEvent, Event
@@ -16,7 +18,7 @@ from metronome import Metronome
 from openmeter import Client as OpenMeter
 from orb import Orb
 
-from tests.support.serving import seed_log
+from tests.support.metered_world import LARGE, metered_world, month_begins
 from tests.support.serving_process import running
 from valueverse.platform.warehouse import connect
 
@@ -29,29 +31,27 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 MOMENT = datetime(2024, 5, 1, 9, 30, tzinfo=UTC)
 TIME = "2024-05-01T09:30:00Z"
-TOKENS = "12345678901234567890.123456789"
-"""Digits that a float cannot hold: clients that take texts must get them through."""
 
 
 @pytest.fixture(scope="module")
 def server(
     module_settings: Settings, keys: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """With a subscription s1 of acme's customer c1."""
-    seed_log(module_settings)
+    """Over ``metered_world``."""
+    metered_world(module_settings)
     with running(module_settings, keys, tmp_path_factory.mktemp("clients") / "api.log") as started:
         yield started
 
 
 def _openmeter(address: str, key: str) -> None:
     event = {"specversion": "1.0", "id": "om", "source": "gw", "type": "call", "subject": "c1", "time": TIME}
-    OpenMeter(endpoint=f"{address}/compat/openmeter", token=key).events.ingest_event(event | {"data": {"n": TOKENS}})
+    OpenMeter(endpoint=f"{address}/compat/openmeter", token=key).events.ingest_event(event | {"data": {"n": LARGE}})
 
 
 def _lago_event(identity: str, subscription: str = "s1") -> Event:
     return Event(
         transaction_id=identity, external_subscription_id=subscription, code="call",
-        timestamp=int(MOMENT.timestamp()), properties={"n": TOKENS},
+        timestamp=int(MOMENT.timestamp()), properties={"n": LARGE},
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def _stripe(address: str, key: str) -> stripe.StripeClient:
 
 
 def _meter_event(identity: str, timestamp: Any) -> Any:
-    payload = {"stripe_customer_id": "c1", "n": TOKENS}
+    payload = {"stripe_customer_id": "c1", "n": LARGE}
     return {"event_name": "call", "identifier": identity, "timestamp": timestamp, "payload": payload}
 
 
@@ -96,7 +96,7 @@ def _metronome(address: str, key: str) -> None:
                 "customer_id": "c1",
                 "event_type": "call",
                 "timestamp": TIME,
-                "properties": {"n": TOKENS},
+                "properties": {"n": LARGE},
             }
         ]
     )
@@ -104,7 +104,7 @@ def _metronome(address: str, key: str) -> None:
 
 def _orb(address: str, key: str) -> None:
     client = Orb(api_key=key, base_url=f"{address}/compat/orb/v1")
-    properties = {"n": TOKENS}
+    properties = {"n": LARGE}
     answer = client.events.ingest(
         events=[
             {
@@ -154,8 +154,74 @@ def test_a_public_client_sends_with_its_base_address_and_key_changed_alone(
     for event in stored:
         # Lago names the subscription too.
         assert event["subject"] in ({"c1/s1"} if client == "lago" else {"c1"})
-        assert (event["type"], event["data"]["n"]) == ("call", TOKENS)
+        assert (event["type"], event["data"]["n"]) == ("call", LARGE)
         assert datetime.fromisoformat(event["time"]) == MOMENT
+
+
+def test_the_agent_of_lago_sends_what_a_model_used_with_its_address_and_key_changed_alone(
+    server: Server, module_settings: Settings
+) -> None:
+    _stored(module_settings)
+    address, refused = f"{server.address}/compat/lago/api/v1", []
+    sdk = LagoSDK(server.keys["acme"], api_url=address, default_subscription_id="s1")
+    sdk.config.on_error = lambda error, where: refused.append((error, where))
+    for _ in range(2):
+        usage = CanonicalUsage(input=1200, output=80, cache_read=7, model="gpt-large", provider="openai")
+        sdk.emit(usage, event_id="call-1", timestamp=MOMENT, dimensions={"team": "search"})
+    assert sdk.flush(timeout=30)
+    sdk.shutdown()
+    assert refused == []
+    stored = _stored(module_settings)
+    assert {(one["id"], one["source"]) for one in stored} == {
+        (f"call-1_tok_{name}", "lago/s1") for name in ("input", "output", "cache_read")
+    }
+    found = {one["type"]: one for one in stored}
+    assert {code: one["data"]["value"] for code, one in found.items()} == {
+        "llm_input_tokens": "1200",
+        "llm_output_tokens": "80",
+        "llm_cached_input_tokens": "7",
+    }
+    one = found["llm_input_tokens"]
+    assert (one["subject"], one["data"]["model"], one["data"]["team"]) == ("c1/s1", "gpt-large", "search")
+    assert datetime.fromisoformat(one["time"]) == MOMENT
+
+
+def test_openmeters_client_reads_meters_and_what_they_come_to(server: Server) -> None:
+    meters = OpenMeter(endpoint=f"{server.address}/compat/openmeter", token=server.keys["acme"]).meters
+    assert [one.slug for one in meters.list()] == ["calls_of_acme", "tokens", "users"]
+    assert (meters.get("tokens").aggregation, meters.get("tokens").event_type) == ("SUM", "call")
+    begins, ends = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)
+    found = meters.query_json(
+        "tokens",
+        from_parameter=begins,
+        to=ends,
+        window_size="DAY",
+        window_time_zone="Europe/Berlin",
+        subject=["c1"],
+        filter_group_by={"at.zone": "z"},
+        group_by=["model"],
+    )
+    assert [(row.subject, row.group_by["model"], row.value) for row in found.data] == [("c1", "a", 1), ("c1", "b", 2.5)]
+    assert (found.from_property, found.window_size) == (begins, "DAY")
+    assert {row.window_start for row in found.data} == {datetime(2024, 3, 30, 23, tzinfo=UTC)}
+    asked = {"from": begins, "to": ends, "groupBy": ["subject"], "filterGroupBy": {"model": ["a"]}}
+    posted = meters.query("tokens", asked)
+    assert [(row.subject, row.value) for row in posted.data] == [("c1", 1), ("c2", 4)]
+    with pytest.raises(ResourceNotFoundError):
+        meters.get("calls_of_birch")
+
+
+def test_lagos_client_reads_what_a_subscription_has_used_so_far(server: Server) -> None:
+    customers = Lago(api_key=server.keys["acme"], api_url=f"{server.address}/compat/lago/").customers
+    usage = customers.current_usage("c1", "s1")
+    assert datetime.fromisoformat(usage.from_datetime) == month_begins()
+    assert (usage.currency, usage.amount_cents, usage.total_amount_cents) == ("EUR", 1700, 2040)
+    tokens = usage.charges_usage[0]
+    assert (tokens.units, tokens.amount_cents, tokens.billable_metric.code) == ("210", 1600, "call")
+    assert [one.amount_cents for one in tokens.grouped_usage] == [1500, 100]
+    with pytest.raises(LagoApiError) as refused:
+        customers.current_usage("b1", "t1")
+    assert refused.value.status_code == 404
 
 
 def test_a_public_client_reads_a_refusal_as_its_own_systems(server: Server, module_settings: Settings) -> None:

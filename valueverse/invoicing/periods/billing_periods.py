@@ -207,11 +207,26 @@ def next_close(segments: pl.DataFrame, tenants: pl.DataFrame, moment: datetime) 
     None: nothing runs, and nothing will.
     """
     own = billable(segments)
-    days = (moment.date() - timedelta(days=1), moment.date() + timedelta(days=2))
-    closes = running_periods(own, tenants, *days)["period_to"]
+    closes = _around(own, tenants, moment)["period_to"]
     instants = pl.concat([closes, own["subscription_start"]])
     found: datetime | None = instants.filter(instants > moment).to_frame().min().item()
     return found
+
+
+def running_period(
+    segments: pl.DataFrame, tenants: pl.DataFrame, subscription: str, moment: datetime
+) -> tuple[datetime, datetime] | None:
+    """The period [from, to) of a subscription (of SEGMENTS of one tenant) that runs at an instant; None: none does."""
+    own = billable(segments.filter(pl.col("subscription") == subscription))
+    running = pl.col("period_from") <= moment, pl.col("period_to") > moment
+    for begins, ends in _around(own, tenants, moment).filter(running).select("period_from", "period_to").iter_rows():
+        return begins, ends
+    return None
+
+
+def _around(segments: pl.DataFrame, tenants: pl.DataFrame, moment: datetime) -> pl.DataFrame:
+    """``running_periods`` of the days about an instant, whatever the tenants' time zones."""
+    return running_periods(segments, tenants, moment.date() - timedelta(days=1), moment.date() + timedelta(days=2))
 
 
 def present_periods(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:

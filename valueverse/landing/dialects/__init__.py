@@ -4,7 +4,7 @@ Pure: no rule of billing stands here. What an event means is the catalog's to sa
 system calls its code, event name or event type, and meters take it by ``event_type``.
 """
 
-from valueverse.landing.dialects.exact_json import Number, json_text
+from valueverse.landing.dialects.exact_json import Number, json_text, read_json
 from valueverse.landing.dialects.lago import lago_batch, lago_event
 from valueverse.landing.dialects.metronome import metronome_events
 from valueverse.landing.dialects.openmeter import openmeter_events
@@ -29,6 +29,7 @@ __all__ = [
     "metronome_events",
     "openmeter_events",
     "orb_events",
+    "read_json",
     "stripe_adjustment",
     "stripe_event",
     "stripe_form",

@@ -18,16 +18,21 @@ from valueverse.invoicing import (
     PriorState,
     ReceivedChanges,
     bill,
+    build_billing_context,
     derive_prior_state,
     issued_invoices,
     next_close,
+    plan_at,
     recomputed_invoices,
+    running_period,
 )
+from valueverse.schemas.metering import USAGE
 from valueverse.subscriptions import SUBSCRIPTION_STARTED, build_timeline, event_field, local_date, local_midnight
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from valueverse.catalog import Plan
     from valueverse.platform.stores.customer_invoices import CustomerInvoices
     from valueverse.subscriptions import Timeline
 
@@ -71,6 +76,17 @@ class CustomerTerms:
     def next_close(self, moment: datetime) -> datetime | None:
         """When the next of the customer's periods closes, or begins; None: none does."""
         return next_close(self.timeline.segments, self.timeline.tenants, moment)
+
+    def running_period(self, subscription: str, moment: datetime) -> tuple[datetime, datetime] | None:
+        """The period [from, to) of one of the customer's subscriptions that runs at an instant; None: none does."""
+        own = self.timeline.segments.filter(pl.col("customer") == self.customer)
+        return running_period(own, self.timeline.tenants, subscription, moment)
+
+    def plan_of(self, subscription: str, moment: datetime) -> Plan | None:
+        """The plan that a subscription is billed on at an instant, its overrides applied; None: on none."""
+        context = build_billing_context(self.timeline, self.history, USAGE.to_frame(eager=False), None)
+        [tenant] = self.timeline.tenants["tenant"]
+        return plan_at(context, tenant, subscription, moment)
 
     def next_day(self, close: datetime) -> date:
         """The tenant's first day that begins once a period has closed at ``close``."""

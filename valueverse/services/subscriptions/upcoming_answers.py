@@ -50,11 +50,14 @@ class UpcomingAnswers:
     Args:
         most: bytes of answers that are stored.
         usage: bytes of usage that is stored.
+
+    Attributes:
+        usage: of the customers that were asked for.
     """
 
     def __init__(self, most: int = 32 * 2**20, usage: int = 256 * 2**20) -> None:
         self._most = most
-        self._usage = UsageCache(usage)
+        self.usage = UsageCache(usage)
         self._lock = Lock()
         self._answers: OrderedDict[Hashable, tuple[bytes, datetime | None]] = OrderedDict()
         self._size = 0
@@ -76,7 +79,7 @@ class UpcomingAnswers:
         """
         lake, tenant, customer = Lake(settings.lake_url), question.tenant, question.customer
         log = read_log(lake, settings.landing, tenant, moment, requests)
-        usage = self._usage.read(lake, tenant, customer)
+        usage = self.usage.read(lake, tenant, customer)
         as_of = question.known_at or moment
         with connect(settings, "api") as connection:
             store = CustomerInvoices(connection, "api", tenant, customer, question.known_at)
