@@ -32,6 +32,7 @@ SCHEMAS = {
     "value": "Committed value models, their runs and results, and the fees proposed for them",
     "auth": "Credentials of the API",
     "guard": "Which analyst may read which tenant",
+    "queue": "Background work: jobs, the workers that do them, and whose turn is next",
     "inbox": "Events received by the API",
     "vault": "Data keys, wrapped: what they seal is in no other form",
 }

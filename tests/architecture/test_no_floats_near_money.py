@@ -51,7 +51,9 @@ def sources() -> list[Path]:
 
 def sql_sources() -> list[Path]:
     folders = (ROOT / "dbt_project" / "models", ROOT / "valueverse" / "platform" / "migrations")
-    return sorted(path for folder in folders for pattern in ("*.sql", "*.yml") for path in folder.rglob(pattern))
+    found = (path for folder in folders for pattern in ("*.sql", "*.yml") for path in folder.rglob(pattern))
+    # A library's own schema, word for word: seconds between heartbeats.
+    return sorted(path for path in found if path.name != "0043_procrastinate.sql")
 
 
 def complaint(node: ast.AST) -> str | None:

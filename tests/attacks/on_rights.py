@@ -173,7 +173,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
             or (schema, table) in {("audit", "entry"), ("value", "proposal"), ("value", "verdict")}
         )
     if role == BUILDER:
-        if schema in {"billing", "value", "audit", "inbox"}:
+        if schema in {"billing", "value", "audit", "inbox", "queue"}:
             return privilege in _WRITTEN_BY_READER
         if schema == "vault":
             return privilege in _OF_BUILDER_IN_VAULT[table]
@@ -217,11 +217,11 @@ _OTHER_RIGHTS = dict(re.findall(r"^-- (.+):\n([^;]+);$", _QUESTIONS, re.MULTILIN
 
 _MAY = re.compile(
     rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api"
-    rf"|{READER} uses schema (api|billing|auth|audit|inbox|value)"
+    rf"|{READER} uses schema (api|billing|auth|audit|inbox|queue|value)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
     rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.(is_open|key_is_valid)|audit\.pseudonym|audit\.submit)"
-    rf"|{READER} calls billing\.(invoice_history|event_\w+|prior_\w+)"
-    rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions)"
+    rf"|{READER} calls (billing\.(invoice_history|event_\w+|prior_\w+)|queue\.(defer|cancel))"
+    rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions|queue\.\w+)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
     rf"|{BUILDER} uses database \S+ (connect|temporary|create)"
     rf"|({READER}|{BUILDER}) calls of the server (pg_(try_)?advisory|lo|pg_notify)\S*"

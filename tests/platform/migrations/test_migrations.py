@@ -388,7 +388,7 @@ def test_the_api_login_reaches_no_table(settings: Settings) -> None:
     with warehouse.connect(settings, "api", autocommit=True) as connection:
         tables = connection.execute(
             "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-            " where n.nspname in ('billing', 'inbox', 'auth', 'audit', 'value', 'guard', 'marts') and"
+            " where n.nspname in ('billing', 'inbox', 'auth', 'audit', 'value', 'guard', 'queue', 'marts') and"
             " has_table_privilege(c.oid, 'select, insert, update, delete, truncate, references, trigger')"
         ).fetchall()
     assert tables == []

@@ -48,9 +48,12 @@ def test_what_waits_is_counted_and_aged_until_it_is_taken_and_signed(settings: S
     send_test(settings, "acme", made["endpoint"])
     with connect(settings, "builder") as connection:
         connection.execute("update billing.webhook_delivery set due_at = now() - interval '700 s'")
+        connection.execute("select queue.defer('acme', 'computations', 'try', '1', now() - interval '800 s')")
     found = values(settings)
     assert found["valueverse_webhooks_waiting"] == 1
     assert 700 <= found["valueverse_webhooks_overdue_seconds"] < 1300
+    assert [found[f"valueverse_queue_jobs computations {one}"] for one in ("waiting", "working", "failed")] == [1, 0, 0]
+    assert 800 <= found["valueverse_queue_overdue_seconds computations"] < 1400
     assert not any("acme" in name or "birch" in name for name in found)
     with connect(settings, "builder") as connection:
         inbox_store.claim(connection, 2**20)

@@ -1,4 +1,4 @@
-"""Starts, watches and stops the servers of an installation: PostgreSQL, Valkey, Dagster, the metrics and the API.
+"""Starts, watches and stops the servers of an installation: PostgreSQL, Valkey, Dagster, metrics, worker and API.
 
 There is no resident supervisor: each server's record (pid, start time, address) is in ``run/``, and every
 command judges by it. What crashed is shown by ``status`` and started again by ``up``.
@@ -45,7 +45,8 @@ DAEMON = dagster_home.DAEMON
 API = api_services.API
 METRICS = "metrics"
 WEBHOOKS = "webhooks"
-NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, METRICS, WEBHOOKS, API)
+WORKER = "worker"
+NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, METRICS, WEBHOOKS, WORKER, API)
 """Servers in the order they start; they stop in the opposite one."""
 EVERY = (*NAMES, *api_services.BESIDE)
 """Also those that run beside the API where each process serves one group of its routes."""
@@ -90,11 +91,24 @@ _PROGRAMS = {
     ),
     DAEMON: _Program(lambda _port: ["dagster._daemon", "run", "-w", "workspace.yaml"], None),
     WEBHOOKS: _Program(lambda _port: ["valueverse.services.webhooks.deliver_webhooks"], None),
+    WORKER: _Program(lambda _port: ["valueverse.services.background.run_worker"], None),
     METRICS: _Program(
         lambda port: ["valueverse.services.operations.export_metrics", str(port)], "metrics_port", "/metrics"
     ),
     **{name: _Program(api_services.arguments, f"{name}_port", "/healthz") for name in (API, *api_services.BESIDE)},
 }
+
+_BEATS = {
+    DAEMON: (
+        "daemon_heartbeats",
+        "select count(*) from daemon_heartbeats where timestamp at time zone 'UTC' >= to_timestamp(%s)",
+    ),
+    WORKER: (
+        "queue.procrastinate_workers",
+        "select count(*) from queue.procrastinate_workers where last_heartbeat >= to_timestamp(%s)",
+    ),
+}
+"""Servers without an address: the table that shows them well, and how many heartbeats of this start it has."""
 
 
 def up(settings: Settings, only: Collection[str] = NAMES, *, split: bool = False) -> Iterator[Status]:
@@ -228,7 +242,7 @@ def _start_program(settings: Settings, name: str, *, split: bool) -> tuple[proce
     if name in {API, *api_services.BESIDE}:
         details["groups"] = api_services.groups(settings, name, split=split)
         environment = api_services.environment(settings, details["groups"]) | api_services.counts(settings, name)
-    elif name in {METRICS, WEBHOOKS}:
+    elif name in {METRICS, WEBHOOKS, WORKER}:
         environment = settings.environment()
     else:
         environment = dagster_home.environment(settings)
@@ -292,13 +306,11 @@ def _well(settings: Settings, name: str, record: processes.Record) -> bool:
         return processes.alive(record)
     if health:
         return _answers(f"http://127.0.0.1:{record.details['port']}{health}")
-    with (
-        suppress(RefusalError),
-        warehouse.connect(settings, "builder", database=settings.dagster_database) as connection,
-    ):
-        if not value_of(connection, "select to_regclass('daemon_heartbeats') is not null"):
+    table, beats = _BEATS[name]
+    database = settings.dagster_database if name == DAEMON else settings.database_name
+    with suppress(RefusalError), warehouse.connect(settings, "builder", database=database) as connection:
+        if not value_of(connection, "select to_regclass(%s) is not null", (table,)):
             return False
-        beats = "select count(*) from daemon_heartbeats where timestamp at time zone 'UTC' >= to_timestamp(%s)"
         return bool(value_of(connection, beats, (record.started,)))
     return False
 

@@ -28,6 +28,16 @@ _WEBHOOKS = """
       from billing.webhook_delivery
      where state = 'waiting'"""
 
+_QUEUES = """
+    select queue, count(*) filter (where status = 'todo') as waiting,
+           count(*) filter (where status = 'doing') as working, count(*) filter (where status = 'failed') as failed,
+           greatest(coalesce(extract(epoch from now() - min(due) filter (where status = 'todo')), 0), 0)::float8
+               as overdue
+      from (select queue_name as queue, null as status, null::timestamptz as due from queue.tenant_share
+             union all
+            select queue_name, status::text, scheduled_at from queue.procrastinate_jobs) as known
+     group by queue"""
+
 _HELD = """
     select stage, count(distinct tenant_id) as tenants
       from billing.held_tenant
@@ -73,6 +83,11 @@ def submitted(connection: Connection) -> dict[str, Any]:
 def webhooks(connection: Connection) -> dict[str, Any]:
     """waiting deliveries of webhooks, and seconds for which the oldest has been due."""
     return row_of(connection, _WEBHOOKS) or {}
+
+
+def queues(connection: Connection) -> list[dict[str, Any]]:
+    """queue of background work, jobs waiting, working and failed, seconds for which the oldest has been due."""
+    return rows_of(connection, _QUEUES)
 
 
 def log_sizes(connection: Connection) -> dict[str, int]:

@@ -26,7 +26,7 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[
 _PATIENCE = 3
 """Seconds that a collector may take; what it does not take is dropped, and nothing waits for it."""
 
-Kind = Literal["internal", "server", "client"]
+Kind = Literal["internal", "server", "client", "consumer"]
 
 
 class _Tracing:
@@ -70,6 +70,17 @@ def flush() -> None:
 def is_on() -> bool:
     """Whether spans are sent."""
     return _Tracing.provider is not None
+
+
+def traceparent() -> str | None:
+    """Names the span that is open, for whatever it causes elsewhere; None: no spans are sent."""
+    if _Tracing.provider is None:
+        return None
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get(TRACEPARENT)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What Prometheus reads of an installation when it asks: inbox, drains, audit log, held tenants, runs of the stages."""
+"""What Prometheus reads of an installation when it asks: inbox, audit log, queues, held tenants, runs."""
 
 from __future__ import annotations
 
@@ -88,10 +88,23 @@ def _warehouse(settings: Settings, connection: psycopg.Connection) -> Iterator[M
     webhooks = store.webhooks(connection)
     yield _gauge("valueverse_webhooks_waiting", "Notifications that wait for an attempt.", webhooks["waiting"])
     yield _gauge("valueverse_webhooks_overdue_seconds", "How long one of them has been due.", webhooks["overdue"])
+    yield from _queues(connection)
     held = GaugeMetricFamily("valueverse_held_tenants", "Tenants that are held, by stage.", labels=["stage"])
     for row in store.held(connection):
         held.add_metric([row["stage"]], row["tenants"])
     yield held
+
+
+def _queues(connection: psycopg.Connection) -> Iterator[Metric]:
+    jobs = GaugeMetricFamily("valueverse_queue_jobs", "Jobs of background work.", labels=["queue", "state"])
+    overdue = GaugeMetricFamily(
+        "valueverse_queue_overdue_seconds", "How long the oldest of those that wait has been due.", labels=["queue"]
+    )
+    for row in store.queues(connection):
+        for state in ("waiting", "working", "failed"):
+            jobs.add_metric([row["queue"], state], row[state])
+        overdue.add_metric([row["queue"]], row["overdue"])
+    yield from (jobs, overdue)
 
 
 def _unsigned(settings: Settings, sizes: dict[str, int]) -> int:

@@ -1,0 +1,1 @@
+"""What is done in the background: the kinds of jobs, and the process that does them."""
