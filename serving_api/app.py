@@ -33,6 +33,7 @@ from serving_api.routes import (
 )
 from serving_api.routes.identity import api_keys, me, portal, sessions
 from serving_api.routes.value import models
+from serving_api.routes.webhooks import deliveries, endpoints
 from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
 from valueverse.errors import RefusalError
@@ -60,6 +61,8 @@ _MODULES = {
         writes,
         catalogs,
         rejected_events,
+        endpoints,
+        deliveries,
         ingest,
         meter_queries,
         current_usage,

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from serving_api.problems import Problem
+from serving_api.service import service_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
 
     from serving_api.database import Transaction
@@ -66,6 +69,21 @@ class Repeatable:
         if self.key_hash is not None:
             await transaction.call("keep_answer", tenant, self.key_hash, self.fingerprint, status, body)
         return Response(once or body, status, media_type="application/json")
+
+
+async def answer_once(
+    request: Request, tenant: str, write: Callable[[Transaction, Repeatable], Awaitable[Response]]
+) -> Response:
+    """What ``write`` answers in one transaction, by ``Repeatable.end``; the answer that there is already, if it comes
+    again.
+
+    Raises:
+        Problem: of ``Idempotency-Key``; what ``write`` raises, and then nothing is written.
+    """
+    again = repeatable(request, await request.body())
+    async with service_of(request).database.transaction() as transaction:
+        answered = await again.begin(transaction, tenant)
+        return await write(transaction, again) if answered is None else answered
 
 
 def repeatable(request: Request, body: bytes) -> Repeatable:

@@ -92,13 +92,14 @@ _SIGN_IN = ("invalid-credentials", "invalid-request", "rate-limited", "unavailab
 _ANONYMOUS = ("/v1/sessions/refresh", "/v1/portal-sessions/exchange")
 _IDENTITY = tuple(name for name in _WRITE if name not in {"conflict", "unsupported-media-type"})
 _CHANGE = (*_WRITE, "not-found")
+_NAMED = (*_IDENTITY, "not-found")
 _PROBLEMS_OF = {
     ("/v1/sessions", "post"): _SIGN_IN,
     ("/v1/sessions/refresh", "post"): _SIGN_IN,
     ("/v1/me", "get"): ("invalid-token", "invalid-request", "rate-limited", "unavailable"),
     ("/v1/api-keys", "get"): _READ,
     ("/v1/api-keys", "post"): _IDENTITY,
-    ("/v1/api-keys/{prefix}/rotate", "post"): (*_IDENTITY, "not-found"),
+    ("/v1/api-keys/{prefix}/rotate", "post"): _NAMED,
     ("/v1/api-keys/{prefix}", "delete"): _READ,
     ("/v1/portal-sessions", "post"): _IDENTITY,
     ("/v1/portal-sessions/exchange", "post"): _SIGN_IN,
@@ -145,6 +146,18 @@ _PROBLEMS_OF = {
     ("/v1/value-models/{key}/check", "post"): (*_READ, "unsupported-media-type"),
     ("/v1/value-models/{key}/run", "post"): _READ,
     **{(one.path, one.method.lower()): _CHANGE if one.hidden else _WRITE for one in WRITES},
+    ("/v1/webhook-endpoints", "get"): _READ,
+    ("/v1/webhook-endpoints", "post"): (*_IDENTITY, "conflict"),
+    ("/v1/webhook-endpoints/{endpoint}", "get"): _READ,
+    ("/v1/webhook-endpoints/{endpoint}", "patch"): (*_NAMED, "precondition-failed", "precondition-required"),
+    ("/v1/webhook-endpoints/{endpoint}/rotate", "post"): _NAMED,
+    ("/v1/webhook-endpoints/{endpoint}/disable", "post"): _NAMED,
+    ("/v1/webhook-endpoints/{endpoint}/enable", "post"): (*_NAMED, "conflict"),
+    ("/v1/webhook-endpoints/{endpoint}/test", "post"): (*_NAMED, "conflict"),
+    ("/v1/webhook-deliveries", "get"): _READ,
+    ("/v1/webhook-deliveries/{delivery}", "get"): _READ,
+    ("/v1/webhook-deliveries/{delivery}/replay", "post"): (*_NAMED, "conflict"),
+    ("/v1/webhook-deliveries/replay", "post"): (*_IDENTITY, "invalid-cursor"),
 }
 
 _CREDENTIALS = {("/v1/sessions", "post"): ("ApiKey",), ("/v1/events", "post"): ("AccessToken", "ApiKey")}

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 PRIVATE = "private, no-cache"
 """The client may cache it and revalidates it each time."""
+IF_MATCH: dict[str, Any] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "ETag of what the change is made to, as it was read.",
+    "schema": {"type": "string"},
+    "example": '"2f0e9c6f6a4d1b8f0c7b6a5d4e3f2a1b"',
+}
 
 
 def refuse_repeated(request: Request) -> None:

@@ -6,110 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from tests.attacks.calls import CALLS
 from tests.attacks.on_rights import API, BUILDER, OWNER, READER, STATIC, acting, not_refused, relations, rows
 from tests.attacks.world import ANALYST, DRAFT, FAMILY, INVOICE, OTHER, OWN, secret_of
 
 if TYPE_CHECKING:
     Admin = psycopg.Connection[Any]
-
-OF_BIRCH = "00000000-0000-4000-8000-00000000000b"
-"""A family that tenant birch alone has."""
-_ROTATED = f"[('rotated', UUID('{DRAFT}'), 'k1', [], None)]"
-_ENDED = f"[('ended', UUID('{FAMILY}'), 'k2', [], None)]"
-_UNKNOWN_KEY = "[('unknown', None, None, None, None, None, None)]"
-CALLS: dict[str, str | None] = {
-    "ready()": "[(True,)]",
-    "invoice('acme', 'INV-1')": "[('zz-acme-only', False)]",
-    "invoices('acme', null, null, null, null, null, null, null, 100)": None,
-    "invoices('acme', 'c1', 'finalised', null, '2024-01-01', '2024-02-01', null, null, 100)": None,
-    "invoice_parties('acme', 'c1')": None,
-    "invoice_parties('acme', 'only birch')": None,
-    "invoice_catalog('acme', 'h')": "[('\"zz-acme-only\"',)]",
-    "invoice_catalog('acme', 'only birch')": "[]",
-    "invoice_history('acme', 'INV-1')": None,
-    "invoice_history('acme', 'only birch')": "[]",
-    "customers('acme', null, 100)": None,
-    "rejected_events('acme', null, null, 100)": None,
-    "audit_entries('acme', null, null, 100)": None,
-    "audit_entries('acme', null, 'only birch', 100)": "[]",
-    "audit_leaves('acme', null)": None,
-    "customer_known('acme', 'c1')": "[(True,)]",
-    "customer_known('acme', 'only birch')": "[(False,)]",
-    "usage('acme', 'c1', null, null, null, null, null, null, null, 100)": None,
-    "api_key('k1', 'h acme')": "[('acme', [])]",
-    "api_key('k1', 'wrong')": "[]",
-    "api_key('nothing', 'h acme')": "[]",
-    "api_key('k2', 'revoked acme')": "[]",
-    f"open_session('acme', 'k1', '{FAMILY}', 'new', '1 h', '1 h')": None,
-    f"open_session('acme', 'k2', '{FAMILY}', 'new', '1 h', '1 h')": None,
-    f"open_session('acme', 'only birch', '{FAMILY}', 'new', '1 h', '1 h')": None,
-    "refresh_session('acme', 'open', 'new', '1 h', '0 s')": f"[('rotated', UUID('{FAMILY}'), 'k1', [], None)]",
-    "refresh_session('acme', 'used', 'new', '1 h', '0 s')": f"[('reused', UUID('{FAMILY}'), 'k1', [], None)]",
-    "refresh_session('acme', 'of another family', 'new', '1 h', '0 s')": _ROTATED,
-    "refresh_session('acme', 'expired', 'new', '1 h', '0 s')": f"[('ended', UUID('{FAMILY}'), 'k1', [], None)]",
-    "refresh_session('acme', 'of a revoked key', 'new', '1 h', '0 s')": _ENDED,
-    "refresh_session('acme', 'only birch', 'new', '1 h', '0 s')": "[('unknown', None, None, None, None)]",
-    f"close_session('acme', '{FAMILY}')": None,
-    f"create_portal_link('acme', '{FAMILY}', 'c1', 'made', '1 h', 'k1', '')": "[('made',)]",
-    f"create_portal_link('acme', '{FAMILY}', 'only birch', 'made', '1 h', 'k1', '')": "[('unknown',)]",
-    f"create_portal_link('acme', '{OF_BIRCH}', 'c1', 'made', '1 h', 'k1', '')": "[('ended',)]",
-    f"open_portal_session('acme', 'link', '{FAMILY}', 'new', '1 h', '1 h', '')": "[('c1', 'k1')]",
-    f"open_portal_session('acme', 'used', '{FAMILY}', 'new', '1 h', '1 h', '')": "[]",
-    f"open_portal_session('acme', 'old', '{FAMILY}', 'new', '1 h', '1 h', '')": "[]",
-    f"open_portal_session('acme', 'of a revoked key', '{FAMILY}', 'new', '1 h', '1 h', '')": "[]",
-    f"open_portal_session('acme', 'only birch', '{FAMILY}', 'new', '1 h', '1 h', '')": "[]",
-    "portal_invoice('acme', 'c1', 'INV-1')": "[('zz-acme-only', False)]",
-    "portal_invoice('acme', 'only acme', 'INV-1')": "[]",
-    "portal_invoices('acme', 'c1', null, null, null, null, null, null, null, 100)": None,
-    "portal_invoices('acme', 'only acme', null, null, null, null, null, null, null, 100)": "[]",
-    "portal_invoices('acme', 'c1', 'only acme', null, null, null, null, null, null, 100)": "[]",
-    "portal_invoice_parties('acme', 'c1', 'c1')": None,
-    "portal_invoice_parties('acme', 'only acme', 'c1')": "[]",
-    "portal_invoice_catalog('acme', 'c1', 'h')": "[]",
-    "portal_invoice_history('acme', 'c1', 'INV-1')": None,
-    "portal_invoice_history('acme', 'only acme', 'INV-1')": "[]",
-    "portal_customer_known('acme', 'c1', 'c1')": "[(True,)]",
-    "portal_customer_known('acme', 'only acme', 'c1')": "[(False,)]",
-    "portal_usage('acme', 'c1', 'c1', null, null, null, null, null, null, null, 100)": None,
-    "portal_usage('acme', 'only acme', 'c1', null, null, null, null, null, null, null, 100)": "[]",
-    "api_keys('acme', null, null, 100)": None,
-    f"create_api_key('acme', '{FAMILY}', 'made', 'h', '{{admin}}', 'n', null, 'k1', '')": None,
-    f"create_api_key('acme', '{OF_BIRCH}', 'made', 'h', '{{admin}}', 'n', null, 'k1', '')": "[]",
-    f"rotate_api_key('acme', '{FAMILY}', 'k1', 'made', 'h', '1 h', 'k1', '')": None,
-    f"rotate_api_key('acme', '{FAMILY}', 'only birch', 'made', 'h', '1 h', 'k1', '')": _UNKNOWN_KEY,
-    f"rotate_api_key('acme', '{OF_BIRCH}', 'k1', 'made', 'h', '1 h', 'k1', '')": _UNKNOWN_KEY.replace(
-        "unknown", "ended"
-    ),
-    f"revoke_api_key('acme', '{FAMILY}', 'k1', 'k1', '')": "[('revoked',)]",
-    f"revoke_api_key('acme', '{FAMILY}', 'only birch', 'k1', '')": "[('unknown',)]",
-    f"revoke_api_key('acme', '{OF_BIRCH}', 'k1', 'k1', '')": "[('ended',)]",
-    "event_invoices('acme', '2024-01-15Z')": None,
-    "event_corrections('acme', '2024-01-15Z')": "[]",
-    "event_unchanged('acme', '2024-01-15Z')": None,
-    "event_lines('acme', 's1', 'k', '2024-01-15Z', '2024-01-01Z')": "[]",
-    "event_rejection('acme', 's', 'e1')": "[('r', 'zz-acme-only')]",
-    "event_waiting('acme', '0123456789abcdef')": None,
-    "prior_invoices('acme', 'c1', null)": None,
-    "prior_lines('acme', 'c1', '2024-01-01Z', null)": "[]",
-    f"prior_lines('acme', 'c1', null, array['{INVOICE}']::uuid[])": None,
-    "prior_deductions('acme', 'c1', null)": None,
-    "prior_recomputed('acme', 'c1', null)": None,
-    "prior_reratings('acme', 'c1', null)": None,
-    "prior_proposals('acme', 'c1', null, 'infinity')": None,
-    "prior_invoices('acme', 'only birch', null)": "[]",
-    "prior_watermark('acme', 'only birch', null, 'infinity')": "[('0/0/0/0',)]",
-    f"receive_events('acme', '{FAMILY}', '2024-01-01Z', 'b', 1, 1, 'k', 'r', 'k1', '', true)": "[('',)]",
-    "waiting_requests('acme')": None,
-    "value_models('acme', null, 100)": None,
-    "value_model('acme', 'm', null)": None,
-    "value_model('acme', 'only birch', null)": "[]",
-    "store_value_model('acme', 'only birch', null, 'text', repeat('0', 64), 'k1', '')": None,
-    "begin_write('acme', sha256('only birch'), sha256('f'))": "[('new', None, None)]",
-    "begin_write('acme', sha256('k'), sha256('f'))": "[('answered', 201, b'zz-acme-only')]",
-    "begin_write('acme', sha256('k'), sha256('other'))": "[('mismatch', None, None)]",
-    "keep_answer('acme', sha256('new'), sha256('f'), 201, 'a')": "[('',)]",
-}
-"""Calls of tenant acme, where birch has the same keys, and what they give where it is a short thing."""
 
 _NEW_TOKENS = {"open_session('acme', 'k1'": 1, "open_session('acme', 'k2'": 0, "open_session('acme', 'only": 0}
 _STATE = """
@@ -121,7 +23,13 @@ union all
 select 'key ' || prefix, null, name, expires_at is null, case when revoked_at is null then 'open' else 'shut' end
   from auth.api_key where tenant_id = %s
 union all
-select 'link ' || link_hash, null, customer, used_at is null, '' from auth.portal_link where tenant_id = %s order by 1
+select 'link ' || link_hash, null, customer, used_at is null, '' from auth.portal_link where tenant_id = %s
+union all
+select 'hook ' || endpoint, null, url, disabled_at is null, secret_version::text
+  from billing.webhook_endpoint where tenant_id = %s
+union all
+select 'delivery ' || delivery, null, state, due_at is null, ''
+  from billing.webhook_delivery where tenant_id = %s order by 1
 """
 _STAYS = (
     "('revoked before', UUID('{f}'), 'k1', True, 'shut before')",
@@ -142,13 +50,13 @@ def _answer(admin: Admin, call: str) -> tuple[str, str, str]:
         except psycopg.Error as error:
             given = type(error).__name__
         admin.execute("reset session authorization")
-        return given, str(rows(admin, _STATE, *[OWN] * 3)), str(rows(admin, _STATE, *[OTHER] * 3))
+        return given, str(rows(admin, _STATE, *[OWN] * 5)), str(rows(admin, _STATE, *[OTHER] * 5))
 
 
 def functions_filter_by_themselves(admin: Admin) -> list[str]:
     """With policies, and without any: the same answers, none of another tenant's."""
     found_problems = []
-    before = str(rows(admin, _STATE, *[OTHER] * 3))
+    before = str(rows(admin, _STATE, *[OTHER] * 5))
     known = {row[0] for row in rows(admin, "select proname from pg_proc where pronamespace = 'api'::regnamespace")}
     found_problems += [f"no call tries api.{name}" for name in known - {call.partition("(")[0] for call in CALLS}]
     answers = {call: _answer(admin, call) for call in CALLS}

@@ -141,7 +141,7 @@ select r.rolname, n.nspname || '.' || c.relname, p.privilege, n.nspname, c.relna
 _READ = (
     "tenant", "catalog", "customer", "subscription", "invoice", "invoice_void", "usage_daily", "rejected_event",
     "invoice_line", "credit_note", "journal_entry", "journal_posting", "unchanged_invoice", "invoice_credit",
-    "invoice_discount", "rerating",
+    "invoice_discount", "rerating", "webhook_attempt",
 )  # fmt: skip
 _WRITTEN_BY_READER = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 
@@ -166,7 +166,11 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
             return privilege in {"SELECT", "INSERT"}
         if (schema, table) == ("inbox", "answer"):
             return privilege in {"SELECT", "INSERT", "DELETE"}
-        if (schema, table) == ("auth", "api_key"):
+        if (schema, table) in {
+            ("auth", "api_key"),
+            ("billing", "webhook_endpoint"),
+            ("billing", "webhook_delivery"),
+        }:
             return privilege in {"SELECT", "INSERT", "UPDATE"}
         return privilege == "SELECT" and (
             (schema == "billing" and table in _READ)

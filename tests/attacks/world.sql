@@ -49,6 +49,13 @@ insert into value.model (tenant_id, model, version, text, content_hash, written_
 select %(t)s, key, 1, %(s)s, repeat('0', 64), 'k1' from unnest(array['m', 'only ' || %(t)s::text]) as key;
 insert into audit.entry values (%(t)s, 1, json_build_object('object', 'INV-1', 'digest', %(s)s::text), sha256('chain')),
     (%(t)s, 2, json_build_object('object', 'only ' || %(t)s::text, 'digest', %(s)s::text), sha256('chain'));
+insert into billing.webhook_endpoint (tenant_id, endpoint, url, types)
+select %(t)s, 'we_' || repeat(letter, 24), 'https://' || %(s)s::text, '{webhook.test}'
+  from unnest(array['a', case %(t)s when 'birch' then 'b' else 'c' end]) as letter;
+insert into billing.webhook_delivery (tenant_id, delivery, endpoint, type, object, message_id, body, state) overriding system value
+select %(t)s, number, 'we_' || repeat('a', 24), 'webhook.test', number::text, 'm', to_json(%(s)s::text)::text, 'dead'
+  from unnest(array[1000001, case %(t)s when 'birch' then 1000002 else 1000003 end]) as number;
+insert into billing.webhook_attempt (tenant_id, delivery, reason, milliseconds) values (%(t)s, 1000001, %(s)s, 1);
 -- What refers to rows that no attack is about is written without looking for them.
 set local session_replication_role = replica;
 insert into billing.credit_note values (%(t)s, 'n', %(s)s, null, null, 1, %(s)s, '2024-01-01Z');

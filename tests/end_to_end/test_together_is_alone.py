@@ -70,7 +70,8 @@ COMMANDS = {
         ("value commit", "value approve", "value accept", "value dispute", "value withdraw", "rerate apply"),
         "done between the runs, by the function behind it (tests/support/company_files.py)",
     ),
-    **dict.fromkeys(("webhooks add", "webhooks rotate", "webhooks disable", "webhooks test"), KEYS),
+    **dict.fromkeys(("webhooks add", "webhooks rotate", "webhooks test"), KEYS),
+    **dict.fromkeys(("webhooks disable", "webhooks enable", "webhooks replay-all"), KEYS),
     **dict.fromkeys(("webhooks list", "webhooks deliveries", "webhooks replay"), WEBHOOKS),
     "audit sign": SERVERS,
     "audit key": "writes the installation's public key",
@@ -123,7 +124,7 @@ EMPTY = {
     "billing.marts_left_out": "every tenant is published; who is not stands in tests/dbt_project/test_marts.py",
     **dict.fromkeys(("billing.ignored_file", "staging.stg_ignored_files"), IGNORED),
     "billing.leakage_flag": "nobody was seen for long enough to have a pattern",
-    **dict.fromkeys(("billing.webhook_endpoint", "billing.webhook_delivery"), WEBHOOKS),
+    **dict.fromkeys(("billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt"), WEBHOOKS),
     "value.model": "written by the API, asked for after the tables were read",
     **dict.fromkeys(
         ("vault.data_key", "vault.instrument", "vault.restriction", "vault.erasure", "vault.privacy_action"),

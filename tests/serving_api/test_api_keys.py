@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.serving import Api, assert_problem, bearer
-from valueverse.platform.access.api_keys import SCOPES, digest, issue_api_key, prefix_of
+from tests.support.serving import Api, assert_problem, bearer, session_of
+from valueverse.platform.access.api_keys import SCOPES, digest, prefix_of
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -24,13 +24,6 @@ KEYS = "/v1/api-keys"
 async def admin(api: Api, module_settings: Settings) -> dict[str, str]:
     """The header of a session that may administer acme."""
     return bearer(await session_of(api, module_settings, "acme", "admin"))
-
-
-async def session_of(api: Api, settings: Settings, tenant: str, *scopes: str) -> str:
-    with connect(settings, "builder") as connection:
-        key = issue_api_key(connection, tenant, scopes)
-    token: str = (await opened(api, key)).json()["access_token"]
-    return token
 
 
 async def opened(api: Api, key: str) -> httpx.Response:

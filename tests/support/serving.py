@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import time
@@ -32,6 +33,7 @@ from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
+    import psycopg
     from fastapi import FastAPI
 
     from valueverse.platform.settings import Settings
@@ -67,6 +69,34 @@ def canonical(document: dict[str, Any]) -> str:
     return json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
+def webhook_of(tenant: str) -> str:
+    """The name of the tenant's webhook endpoint."""
+    return f"we_{hashlib.sha256(tenant.encode()).hexdigest()[:24]}"
+
+
+def delivery_of(tenant: str) -> int:
+    """The number of the tenant's one delivery, which no other tenant has."""
+    return int(hashlib.sha256(tenant.encode()).hexdigest()[:6], 16)
+
+
+def seed_webhooks(connection: psycopg.Connection[Any], tenant: str) -> None:
+    """An endpoint, a delivery that was given up, and its attempt."""
+    secret = billing_rows.secret_of(tenant)
+    connection.execute(
+        "insert into billing.webhook_endpoint (tenant_id, endpoint, url, types) values (%s, %s, %s, '{quality.held}')",
+        [tenant, webhook_of(tenant), f"https://{secret}.example/"],
+    )
+    connection.execute(
+        "insert into billing.webhook_delivery (tenant_id, delivery, endpoint, type, object, message_id, body, state)"
+        " overriding system value values (%s, %s, %s, 'quality.held', 'o', 'msg_1', %s, 'dead')",
+        [tenant, delivery_of(tenant), webhook_of(tenant), json.dumps({"secret": secret})],
+    )
+    connection.execute(
+        "insert into billing.webhook_attempt (tenant_id, delivery, reason, milliseconds) values (%s, %s, %s, 1)",
+        [tenant, delivery_of(tenant), secret],
+    )
+
+
 def seed(settings: Settings) -> dict[str, str]:
     """Three tenants of billing_rows, with whole documents and an odd customer; gives an API key of each."""
     billing_rows.seed(settings)
@@ -92,6 +122,7 @@ def seed(settings: Settings) -> dict[str, str]:
         connection.execute("alter table billing.invoice enable always trigger finalised_update")
     with connect(settings, "builder") as connection:
         for tenant in billing_rows.TENANTS:
+            seed_webhooks(connection, tenant)
             connection.execute(
                 "insert into value.model (tenant_id, model, version, text, title, content_hash, written_by)"
                 " values (%s, %s, 1, %s, %s, repeat('0', 64), 'key')",
@@ -191,6 +222,15 @@ async def serving(settings: Settings, keys: dict[str, str], requests_a_minute: i
         httpx.AsyncClient(transport=transport, base_url="http://api.test") as client,
     ):
         yield Api(app, log, client, keys)
+
+
+async def session_of(api: Api, settings: Settings, tenant: str, *scopes: str) -> str:
+    """The access token of a new session of ``tenant`` whose key has these scopes."""
+    with connect(settings, "builder") as connection:
+        key = issue_api_key(connection, tenant, scopes)
+    answer = await api.client.post("/v1/sessions", headers=bearer(key))
+    token: str = answer.json()["access_token"]
+    return token
 
 
 def assert_problem(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:

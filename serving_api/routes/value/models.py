@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER, repeatable
 from serving_api.problems import Problem
-from serving_api.responses import page, refuse_parameters, refuse_repeated, require_match, respond, tag_of
+from serving_api.responses import IF_MATCH, page, refuse_parameters, refuse_repeated, require_match, respond, tag_of
 from serving_api.routes.value.schemas import (
     Library,
     MetricRow,
@@ -69,14 +69,6 @@ def _body(*, required: bool, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 _MODEL = _body(required=True, schema={"type": "object"})
-_IF_MATCH = {
-    "name": "If-Match",
-    "in": "header",
-    "required": True,
-    "description": "ETag of the version that the change is made to.",
-    "schema": {"type": "string"},
-    "example": '"2f0e9c6f6a4d1b8f0c7b6a5d4e3f2a1b"',
-}
 
 
 @router.get(
@@ -159,7 +151,7 @@ async def get_model(
     "/value-models/{key}",
     response_model=StoredModel,
     summary="Change a value model",
-    openapi_extra={"requestBody": _MODEL, "parameters": [_IF_MATCH, PARAMETER]},
+    openapi_extra={"requestBody": _MODEL, "parameters": [IF_MATCH, PARAMETER]},
 )
 async def change(request: Request, key: _Key, identity: _Writer) -> Response:
     """A new version, if `If-Match` names the current one; the earlier ones stay. The same text is no new version."""

@@ -21,12 +21,11 @@ from valueverse.platform.outbound import Answer
 from valueverse.platform.telemetry.logs import make_log
 from valueverse.platform.warehouse import connect
 from valueverse.services.webhooks.deliver_webhooks import WAITS, Deliverer, outcome
+from valueverse.services.webhooks.deliveries import list_deliveries, replay_delivery
 from valueverse.services.webhooks.endpoints import (
     add_endpoint,
     disable_endpoint,
-    list_deliveries,
     list_endpoints,
-    replay_delivery,
     rotate_secret,
     send_test,
 )

@@ -27,6 +27,10 @@ _DISABLE = """Send an endpoint nothing more.
 
 [dim]valueverse webhooks disable we_89abcdef0123456701234567 --tenant acme[/dim]"""
 
+_ENABLE = """Notify a disabled endpoint again, of what happens from now on.
+
+[dim]valueverse webhooks enable we_89abcdef0123456701234567 --tenant acme[/dim]"""
+
 _TEST = """Send an endpoint a notification that is about nothing.
 
 [dim]valueverse webhooks test we_0123456789abcdef01234567 --tenant acme[/dim]"""
@@ -39,6 +43,10 @@ _REPLAY = """Deliver a notification once more, with the id that it had.
 
 [dim]valueverse webhooks replay 48213 --tenant acme[/dim]"""
 
+_REPLAY_ALL = """Deliver all that was given up once more, or what --endpoint, --type, --from and --to leave of it.
+
+[dim]valueverse webhooks replay-all --tenant acme --type invoice.finalised[/dim]"""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
@@ -47,9 +55,11 @@ def register(app: typer.Typer) -> None:
     group.command("list", help=_LIST)(_list)
     group.command("rotate", help=_ROTATE)(_rotate)
     group.command("disable", help=_DISABLE)(_disable)
+    group.command("enable", help=_ENABLE)(_enable)
     group.command("test", help=_TEST)(_test)
     group.command("deliveries", help=_DELIVERIES)(_deliveries)
     group.command("replay", help=_REPLAY)(_replay)
+    group.command("replay-all", help=_REPLAY_ALL)(_replay_all)
     app.add_typer(group, name="webhooks")
 
 
@@ -95,6 +105,14 @@ def _disable(endpoint: _Endpoint, tenant: _Tenant, as_json: AsJson = False) -> N
     show_json({"endpoint": endpoint, "disabled": True}) if as_json else typer.echo(f"disabled {endpoint}")
 
 
+def _enable(endpoint: _Endpoint, tenant: _Tenant, as_json: AsJson = False) -> None:
+    from valueverse.platform.settings import get_settings
+    from valueverse.services.webhooks.endpoints import enable_endpoint
+
+    enable_endpoint(get_settings(), tenant, endpoint)
+    show_json({"endpoint": endpoint, "disabled": False}) if as_json else typer.echo(f"enabled {endpoint}")
+
+
 def _test(endpoint: _Endpoint, tenant: _Tenant, as_json: AsJson = False) -> None:
     from valueverse.platform.settings import get_settings
     from valueverse.services.webhooks.endpoints import send_test
@@ -110,7 +128,7 @@ def _deliveries(
     as_json: AsJson = False,
 ) -> None:
     from valueverse.platform.settings import get_settings
-    from valueverse.services.webhooks.endpoints import list_deliveries
+    from valueverse.services.webhooks.deliveries import list_deliveries
 
     names = [
         "delivery",
@@ -134,10 +152,28 @@ def _replay(
     as_json: AsJson = False,
 ) -> None:
     from valueverse.platform.settings import get_settings
-    from valueverse.services.webhooks.endpoints import replay_delivery
+    from valueverse.services.webhooks.deliveries import replay_delivery
 
     found = replay_delivery(get_settings(), tenant, delivery)
     show_json(found) if as_json else typer.echo(f"delivery {delivery} waits")
+
+
+def _replay_all(
+    tenant: _Tenant,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", help="To this endpoint.")] = None,
+    kind: Annotated[str | None, typer.Option("--type", help="Of this type.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="Written at this date or instant or later.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Written before it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    from valueverse.platform.settings import get_settings
+    from valueverse.services.instants import read_instant
+    from valueverse.services.webhooks.deliveries import Selection, replay_deliveries
+
+    since = from_ and read_instant(from_, "UTC", "--from")
+    until = to and read_instant(to, "UTC", "--to")
+    number = replay_deliveries(get_settings(), tenant, Selection(endpoint, kind, "dead", since or None, until or None))
+    show_json({"replayed": number}) if as_json else typer.echo(f"{number} deliveries wait")
 
 
 def _show_secret(made: dict[str, str], what: str, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -87,7 +88,9 @@ class Deliverer:
 
     async def _attempt(self, row: dict[str, Any]) -> None:
         headers = signed_headers(self._settings, row, datetime.now(UTC))
+        begun = time.monotonic_ns()
         answer = await post(row["url"], headers, row["body"].encode(), self._network, self._seconds)
+        milliseconds = (time.monotonic_ns() - begun) // 1_000_000
         self._log.info(
             "webhook",
             tenant=row["tenant"],
@@ -98,15 +101,16 @@ class Deliverer:
             reason=answer.reason,
         )
         try:
-            await asyncio.to_thread(self._finish, row, answer)
+            await asyncio.to_thread(self._finish, row, answer, milliseconds)
         except (RefusalError, psycopg.Error) as error:
             # Nobody has recorded it, so it is tried again after the lease, with the same id.
             self._log.warning("an attempt is not recorded", message=row["message_id"], reason=str(error))
 
-    def _finish(self, row: dict[str, Any], answer: Answer) -> None:
+    def _finish(self, row: dict[str, Any], answer: Answer, milliseconds: int) -> None:
         state, wait = outcome(row["attempts"], answer)
+        done = {"state": state, "wait": wait, "status": answer.status, "reason": answer.reason}
         with connect(self._settings, "builder") as connection:
-            store.finish(connection, row, state, answer.status, answer.reason, wait)
+            store.finish(connection, row, done | {"milliseconds": milliseconds})
             if answer.status == _GONE:
                 store.disable(connection, row["tenant"], row["endpoint"], "the endpoint answered 410 Gone")
 

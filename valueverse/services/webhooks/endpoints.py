@@ -1,12 +1,14 @@
-"""A tenant's endpoints: made, listed, given another secret, tried, disabled; and what was delivered to them."""
+"""A tenant's endpoints: made, listed, changed, given another secret, tried, disabled and enabled."""
 
 from __future__ import annotations
 
 import secrets
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+import orjson
 
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
@@ -25,24 +27,32 @@ TYPES = (
 )
 """What is notified of."""
 TEST = "webhook.test"
-OVERLAP_HOURS = 24
+OVERLAP = timedelta(hours=24)
 """How long the secret before goes on signing beside a new one."""
+MOST = 20
+"""Endpoints of a tenant that are not disabled: each notification is written once for each of them."""
+DISABLED = "disabled by the tenant"
+_COMMAND_LINE = ("system", "")
+"""Who changes something from the command line, and in which request."""
 
 
-def add_endpoint(settings: Settings, tenant: str, url: str, types: Sequence[str]) -> dict[str, Any]:
-    """A new endpoint, with its secret: the only time that it is shown, until it is replaced.
+def new_name() -> str:
+    """The name of a new endpoint."""
+    return f"we_{secrets.token_hex(12)}"
+
+
+def check_endpoint(settings: Settings, url: str | None, types: Sequence[str] | None) -> list[str] | None:
+    """The types in order, each once; empty: all. None is not looked at.
 
     Raises:
         RefusalError: ``bad_webhook_url``, ``bad_webhook_type``.
     """
-    _check_url(settings, url)
-    if unknown := sorted(set(types) - set(TYPES)):
+    if url is not None:
+        _check_url(settings, url)
+    if unknown := sorted(set(types or ()) - set(TYPES)):
         message = f"{unknown[0]!r} is no type of notification; there are {', '.join(TYPES)}"
         raise RefusalError("bad_webhook_type", message, "--type")
-    endpoint = f"we_{secrets.token_hex(12)}"
-    with connect(settings, "builder") as connection:
-        store.add_endpoint(connection, tenant, endpoint, url, sorted(set(types)))
-    return {"endpoint": endpoint, "url": url, "secret": signing_secret(settings, tenant, endpoint, 1)}
+    return None if types is None else sorted(set(types))
 
 
 def _check_url(settings: Settings, url: str) -> None:
@@ -64,10 +74,40 @@ def _check_url(settings: Settings, url: str) -> None:
         raise RefusalError("bad_webhook_url", message, "URL")
 
 
-def list_endpoints(settings: Settings, tenant: str) -> list[dict[str, Any]]:
-    """A tenant's endpoints, without their secrets."""
-    with connect(settings, "builder") as connection:
-        return store.endpoints(connection, tenant)
+def trial() -> tuple[str, str, str]:
+    """Type, id and body of a notification that is about nothing."""
+    body = {"type": TEST, "timestamp": utc_text(datetime.now(UTC)), "data": {}}
+    return TEST, f"msg_{uuid.uuid4().hex}", orjson.dumps(body).decode()
+
+
+def refused(outcome: str, endpoint: str) -> RefusalError:
+    """What a function of the database says instead of doing it."""
+    if outcome == "full":
+        message = f"the tenant has {MOST} endpoints already that are not disabled: disable one of them first"
+        return RefusalError("too_many_endpoints", message, "ENDPOINT")
+    message = f"the tenant has no such endpoint: {endpoint!r}; see `valueverse webhooks list`"
+    return RefusalError("unknown_endpoint", message, "ENDPOINT")
+
+
+def add_endpoint(settings: Settings, tenant: str, url: str, types: Sequence[str]) -> dict[str, Any]:
+    """A new endpoint, with its secret: the only time that it is shown, until it is replaced.
+
+    Raises:
+        RefusalError: ``bad_webhook_url``, ``bad_webhook_type``, ``too_many_endpoints``.
+    """
+    taken, endpoint = check_endpoint(settings, url, types), new_name()
+    with connect(settings, "api") as connection:
+        asked = (tenant, None, endpoint, url, taken, MOST, *_COMMAND_LINE)
+        (made,) = store.call(connection, "add_webhook_endpoint", *asked)
+    if made["add_webhook_endpoint"] != "made":
+        raise refused(made["add_webhook_endpoint"], endpoint)
+    return {"endpoint": endpoint, "url": url, "secret": signing_secret(settings, tenant, endpoint, 1)}
+
+
+def list_endpoints(settings: Settings, tenant: str, endpoint: str | None = None) -> list[dict[str, Any]]:
+    """A tenant's endpoints, or the one of this name, without their secrets; the oldest first."""
+    with connect(settings, "api") as connection:
+        return store.call(connection, "webhook_endpoints", tenant, endpoint, None, None, 1000)
 
 
 def rotate_secret(settings: Settings, tenant: str, endpoint: str) -> dict[str, Any]:
@@ -76,10 +116,7 @@ def rotate_secret(settings: Settings, tenant: str, endpoint: str) -> dict[str, A
     Raises:
         RefusalError: ``unknown_endpoint``.
     """
-    with connect(settings, "builder") as connection:
-        version = store.rotate(connection, tenant, endpoint, OVERLAP_HOURS)
-    if version is None:
-        raise _unknown(endpoint)
+    version = _change(settings, tenant, endpoint, overlap=OVERLAP)["secret_version"]
     return {"endpoint": endpoint, "secret": signing_secret(settings, tenant, endpoint, version)}
 
 
@@ -89,9 +126,28 @@ def disable_endpoint(settings: Settings, tenant: str, endpoint: str) -> None:
     Raises:
         RefusalError: ``unknown_endpoint``.
     """
-    with connect(settings, "builder") as connection:
-        if not store.disable(connection, tenant, endpoint, "disabled by the tenant"):
-            raise _unknown(endpoint)
+    _change(settings, tenant, endpoint, disabled=DISABLED)
+
+
+def enable_endpoint(settings: Settings, tenant: str, endpoint: str) -> None:
+    """Notify a disabled endpoint again, of what happens from now on.
+
+    Raises:
+        RefusalError: ``unknown_endpoint``, ``too_many_endpoints``.
+    """
+    _change(settings, tenant, endpoint, disabled="")
+
+
+def _change(
+    settings: Settings, tenant: str, endpoint: str, disabled: str | None = None, overlap: timedelta | None = None
+) -> dict[str, Any]:
+    with connect(settings, "api") as connection:
+        asked = (tenant, None, endpoint, None, None, disabled, overlap, MOST, *_COMMAND_LINE)
+        (changed,) = store.call(connection, "change_webhook_endpoint", *asked)
+        if changed["change_webhook_endpoint"] != "changed":
+            raise refused(changed["change_webhook_endpoint"], endpoint)
+        (found,) = store.call(connection, "webhook_endpoints", tenant, endpoint, None, None, 1)
+    return found
 
 
 def send_test(settings: Settings, tenant: str, endpoint: str) -> int:
@@ -100,34 +156,10 @@ def send_test(settings: Settings, tenant: str, endpoint: str) -> int:
     Raises:
         RefusalError: ``unknown_endpoint``.
     """
-    body = {"type": TEST, "timestamp": utc_text(datetime.now(UTC)), "data": {}}
-    with connect(settings, "builder") as connection:
-        known = {row["endpoint"] for row in store.endpoints(connection, tenant) if row["disabled_at"] is None}
-        if endpoint not in known:
-            raise _unknown(endpoint)
-        return store.enqueue(connection, tenant, endpoint, TEST, f"msg_{uuid.uuid4().hex}", body)
-
-
-def list_deliveries(settings: Settings, tenant: str, state: str | None, at_most: int) -> list[dict[str, Any]]:
-    """A tenant's deliveries, the newest first; those that are ``dead`` were given up."""
-    with connect(settings, "builder") as connection:
-        return store.deliveries(connection, tenant, state, at_most)
-
-
-def replay_delivery(settings: Settings, tenant: str, delivery: int) -> dict[str, Any]:
-    """Deliver a notification once more, with the id that it had.
-
-    Raises:
-        RefusalError: ``unknown_delivery``.
-    """
-    with connect(settings, "builder") as connection:
-        found = store.replay(connection, tenant, delivery)
-    if found is None:
-        message = f"no delivery {delivery} to an endpoint that is not disabled; see `valueverse webhooks deliveries`"
-        raise RefusalError("unknown_delivery", message, "DELIVERY")
-    return found
-
-
-def _unknown(endpoint: str) -> RefusalError:
-    message = f"the tenant has no such endpoint: {endpoint!r}; see `valueverse webhooks list`"
-    return RefusalError("unknown_endpoint", message, "ENDPOINT")
+    with connect(settings, "api") as connection:
+        asked = (tenant, None, endpoint, *trial(), *_COMMAND_LINE)
+        (sent,) = store.call(connection, "send_webhook_test", *asked)
+    if sent["outcome"] != "sent":
+        raise refused(sent["outcome"], endpoint)
+    number: int = sent["delivery"]
+    return number
