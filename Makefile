@@ -18,7 +18,7 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 
 # A virtual environment does not survive a move of its folder: stamps carry the path, so that a moved one is made again.
 PLACE := $(shell pwd | cksum | cut -d' ' -f1)
-CODE := valueverse serving_api pipelines assets quality
+CODE := valueverse serving_api pipelines assets quality clients/python/src
 OFFLINE := --metrics off --disable-version-check
 MADE := $(VENV)/.made-$(PLACE)
 RUN := $(VENV)/.run-$(PLACE)
@@ -37,7 +37,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 \
 	&& { echo "$$python"; break; }; done)
 
-.PHONY: help setup demo dev down status logs test coverage test-unit test-integration test-security test-performance kill-loop mutate mutate-security security-manifest decisions docs screenshots bench \
+.PHONY: help setup demo dev down status logs test coverage test-unit test-integration test-security test-performance kill-loop mutate mutate-security security-manifest clients decisions docs screenshots bench \
 	ci lint format type validate scan audit lock clean
 
 help: ## Show every target
@@ -100,6 +100,9 @@ docs: $(DEV) ## Write the documents that are made from code, then the whole docu
 
 screenshots: $(SCREENSHOTS) ## Take the pictures of the runbooks from the Dagster UI that runs (make demo, valueverse up); needs Chromium
 	@$(PY) -m tests.site.screenshots
+
+clients: $(DEV) $(NODE) ## Write the generated parts of the clients, after a change of routes or of their shapes
+	@$(PY) -m tests.client_code
 
 decisions: $(DEV) ## Write the list of decisions, docs/decisions/README.md
 	@$(PY) -m tests.decision_index

@@ -15,7 +15,7 @@ _EVENT: dict[str, Any] = {
 }
 _VOIDING = _EVENT | {"id": "req-1042-void", "replaces": "req-1042", "data": None}
 _TEXT = {"type": "string", "maxLength": 256}
-_SCHEMA: dict[str, Any] = {
+EVENT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "description": "A CloudEvent 1.0; docs/events.md lists the types that begin with `billing.`. "
     "Numbers of more than 15 significant digits are written as text.",
@@ -32,6 +32,8 @@ _SCHEMA: dict[str, Any] = {
         "data": {"type": ["object", "null"], "description": "Values that meters read."},
     },
 }
+"""An event, as the component ``Event`` of the OpenAPI document."""
+_SCHEMA = {"$ref": "#/components/schemas/Event"}
 _LIST = {"type": "array", "items": _SCHEMA, "minItems": 1, "maxItems": 100_000}
 _ONE = {"summary": "One event", "value": _EVENT}
 _MANY = {"summary": "A list", "value": [_EVENT, _VOIDING]}

@@ -8,8 +8,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from serving_api.event_schemas import EventFate
-from serving_api.examples import FATE
+from serving_api.examples import EVENT_SCHEMA, FATE
 from serving_api.middleware import VERSION
+from serving_api.operation_names import operation_name
 from serving_api.problems import KINDS, MEDIA_TYPE, PREFIX
 from serving_api.schemas import Invoice
 from serving_api.writes import WRITES, shared_schemas
@@ -173,7 +174,8 @@ def complete(app: FastAPI) -> dict[str, Any]:
     _, models = models_json_schema(
         [(Invoice, "serialization"), (EventFate, "serialization")], ref_template="#/components/schemas/{model}"
     )
-    schemas = {**components.get("schemas", {}), **models["$defs"], **shared_schemas(), "Problem": _PROBLEM}
+    schemas = {**components.get("schemas", {}), **models["$defs"], **shared_schemas(), "Event": EVENT_SCHEMA}
+    schemas["Problem"] = _PROBLEM
     for replaced in ("HTTPValidationError", "ValidationError"):
         schemas.pop(replaced, None)
     components["schemas"] = schemas
@@ -201,14 +203,14 @@ def complete(app: FastAPI) -> dict[str, Any]:
 
 def _add_plain_routes(paths: dict[str, Any]) -> None:
     paths["/v1/.well-known/jwks.json"] = {
-        "get": _described("jwks", "sessions", "Public keys of access tokens",
+        "get": _described("sessions", "Public keys of access tokens",
         "A JSON Web Key Set (RFC 7517).", {
             "type": "object", "required": ["keys"], "properties": {"keys": {"type": "array",
             "items": {"type": "object"}}},
         })
     }  # fmt: skip
     fate = _described(
-        "get_event", "events", "What became of an event",
+        "events", "What became of an event",
         "Whether it waits, was quarantined, is billed on which lines, or is not and why. Both keys are "
         "percent-encoded, slashes as `%2F`.",
         {"$ref": "#/components/schemas/EventFate"},
@@ -220,7 +222,7 @@ def _add_plain_routes(paths: dict[str, Any]) -> None:
     ]
     paths["/v1/events/{source}/{id}"] = {"get": fate}
     invoice = _described(
-        "get_invoice", "billing", "An invoice's document",
+        "billing", "An invoice's document",
         "The finished document, byte for byte; once it is voided, `status` says so. Drafts have no number.",
         {"$ref": "#/components/schemas/Invoice"},
     )  # fmt: skip
@@ -240,9 +242,8 @@ def _add_plain_routes(paths: dict[str, Any]) -> None:
     paths["/v1/invoices/{number}"] = {"get": invoice}
 
 
-def _described(name: str, tag: str, summary: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _described(tag: str, summary: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {
-        "operationId": name,
         "tags": [tag],
         "summary": summary,
         "description": description,
@@ -254,6 +255,7 @@ def _described(name: str, tag: str, summary: str, description: str, schema: dict
 
 def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
+    operation["operationId"] = operation_name(method, path)
     responses.pop("422", None)
     parameters = operation.setdefault("parameters", [])
     parameters.append(_VERSIONED)

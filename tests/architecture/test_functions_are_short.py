@@ -9,8 +9,12 @@ import pipelines
 import quality
 import serving_api
 import valueverse
+import valueverse_client
 
-PACKAGES = [Path(package.__file__).parent for package in (valueverse, assets, pipelines, quality, serving_api)]
+PACKAGES = [
+    Path(package.__file__).parent
+    for package in (valueverse, assets, pipelines, quality, serving_api, valueverse_client)
+]
 LIMIT = 50
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -54,8 +54,19 @@ REFUSED = [
 """Words that architecture.md and the glossary refuse, in names and in texts: they say nothing to look up."""
 REFUSED_IN_NAMES = ["say", "words", "house", "stands", "stood", "behind"]
 """Words that are plain in a sentence and say nothing in a name."""
-PLACES = (*PACKAGES, "bench", "tests", "dbt_project", "docs", "README.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile")
-KINDS = frozenset([".py", ".sql", ".yml", ".yaml", ".md", ".typ", ""])
+PLACES = (
+    *PACKAGES,
+    "bench",
+    "clients",
+    "tests",
+    "dbt_project",
+    "docs",
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "Makefile",
+)
+KINDS = frozenset([".py", ".ts", ".sql", ".yml", ".yaml", ".md", ".typ", ""])
 HISTORY = ("docs/decisions/", "valueverse/platform/migrations/", "tests/recorded/", "dbt_project/target/")
 """What was decided, migrated or recorded stays as it was written."""
 DEFINED_HERE = ("docs/glossary.md", "tests/architecture/test_names.py")

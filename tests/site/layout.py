@@ -28,6 +28,7 @@ HANDBOOK: dict[str, list[str]] = {
         "settings.md",
         "cookbook.md",
         "api.md",
+        "clients.md",
         "migrate.md",
         "audit.md",
         "privacy.md",

@@ -73,21 +73,25 @@ def free_port() -> int:
 def running(settings: Settings, keys: dict[str, str], log: Path, workers: int = 1) -> Iterator[Server]:
     """A server that answers; it is stopped unless the test has done so."""
     port = free_port()
-    process = start(settings, log, port, workers)
-    address = f"http://127.0.0.1:{port}"
+    server = Server(start(settings, log, port, workers), f"http://127.0.0.1:{port}", port, log, keys)
+    wait_until_ready(server)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.terminate()
+            server.process.wait(20)
+
+
+def wait_until_ready(server: Server) -> None:
+    """Until it answers."""
     deadline = time.monotonic() + 600
     while True:
         try:
-            if httpx.get(f"{address}/readyz").status_code == 200:
-                break
+            if httpx.get(f"{server.address}/readyz").status_code == 200:
+                return
         except httpx.TransportError:
             pass
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
+        assert server.process.poll() is None, server.log.read_text()
+        assert time.monotonic() < deadline, server.log.read_text()
         time.sleep(0.1)
-    try:
-        yield Server(process, address, port, log, keys)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(20)

@@ -1,0 +1,436 @@
+"""Operations of the API; generated, see docs/clients.md."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import date, datetime
+from functools import partial
+from typing import Any, Literal
+
+from valueverse_client._generated import types
+
+
+class AsyncOperations:
+    """A method for each operation: its HTTP method and path, as the API's documentation names them."""
+
+    async def _ask(self, *parts: Any, **more: Any) -> Any:
+        raise NotImplementedError
+
+    def _iterate(self, call: Any, **query: Any) -> Any:
+        raise NotImplementedError
+
+    async def delete_api_key(self, prefix: str) -> None:
+        """Revoke an API key."""
+        await self._ask("DELETE", "/v1/api-keys/{prefix}", {"prefix": prefix})
+
+    async def get_api_keys(self, *, limit: int | None = None, cursor: str | None = None) -> types.ApiKeyPage:
+        """List API keys."""
+        return await self._ask("GET", "/v1/api-keys", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_api_keys(self, *, limit: int | None = None) -> AsyncIterator[types.ApiKey]:
+        """List API keys; every row, page by page."""
+        return self._iterate(self.get_api_keys, limit=limit)
+
+    async def get_audit_checkpoint(self) -> types.AuditCheckpoint:
+        """The newest signed checkpoint."""
+        return await self._ask("GET", "/v1/audit/checkpoint", {})
+
+    async def get_audit_consistency(self, *, from_: int, to: int | None = None) -> types.AuditConsistency:
+        """Prove that the log continues its past."""
+        return await self._ask("GET", "/v1/audit/consistency", {}, query={"from": from_, "to": to})
+
+    async def get_audit_entries(
+        self, *, object: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> types.AuditEntryPage:
+        """List entries of the audit log."""
+        return await self._ask(
+            "GET", "/v1/audit/entries", {}, query={"object": object, "limit": limit, "cursor": cursor}
+        )
+
+    def iterate_audit_entries(
+        self, *, object: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[types.AuditEntry]:
+        """List entries of the audit log; every row, page by page."""
+        return self._iterate(self.get_audit_entries, object=object, limit=limit)
+
+    async def get_audit_proof_by_sequence(self, sequence: int, *, size: int | None = None) -> types.AuditProof:
+        """Prove that an entry is in the log."""
+        return await self._ask("GET", "/v1/audit/proof/{sequence}", {"sequence": sequence}, query={"size": size})
+
+    async def get_catalogs(self, *, known_at: str | datetime | None = None) -> types.CatalogPage:
+        """List catalogs."""
+        return await self._ask("GET", "/v1/catalogs", {}, query={"known_at": known_at})
+
+    async def get_customer_upcoming_invoice(
+        self, key: str, *, until: str | date | None = None, known_at: str | datetime | None = None
+    ) -> types.UpcomingInvoices:
+        """A customer's next invoices."""
+        return await self._ask(
+            "GET", "/v1/customers/{key}/upcoming-invoice", {"key": key}, query={"until": until, "known_at": known_at}
+        )
+
+    async def get_customer_usage(
+        self,
+        key: str,
+        *,
+        from_: str | date | None = None,
+        to: str | date | None = None,
+        meter: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.UsagePage:
+        """A customer's usage by day and meter."""
+        return await self._ask(
+            "GET",
+            "/v1/customers/{key}/usage",
+            {"key": key},
+            query={"from": from_, "to": to, "meter": meter, "limit": limit, "cursor": cursor},
+        )
+
+    def iterate_customer_usage(
+        self,
+        key: str,
+        *,
+        from_: str | date | None = None,
+        to: str | date | None = None,
+        meter: str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[types.UsageRow]:
+        """A customer's usage by day and meter; every row, page by page."""
+        return self._iterate(partial(self.get_customer_usage, key), from_=from_, to=to, meter=meter, limit=limit)
+
+    async def get_customers(self, *, limit: int | None = None, cursor: str | None = None) -> types.CustomerPage:
+        """List customers."""
+        return await self._ask("GET", "/v1/customers", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_customers(self, *, limit: int | None = None) -> AsyncIterator[types.Customer]:
+        """List customers; every row, page by page."""
+        return self._iterate(self.get_customers, limit=limit)
+
+    async def get_event(self, source: str, id: str) -> types.EventFate:
+        """What became of an event."""
+        return await self._ask("GET", "/v1/events/{source}/{id}", {"source": source, "id": id})
+
+    async def get_events(
+        self,
+        *,
+        fate: Literal["accepted", "quarantined"] | None = None,
+        source: str | None = None,
+        id: str | None = None,
+        type: str | None = None,
+        customer: str | None = None,
+        from_: str | date | None = None,
+        to: str | date | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.EventPage:
+        """List events."""
+        return await self._ask(
+            "GET",
+            "/v1/events",
+            {},
+            query={
+                "fate": fate,
+                "source": source,
+                "id": id,
+                "type": type,
+                "customer": customer,
+                "from": from_,
+                "to": to,
+                "limit": limit,
+                "cursor": cursor,
+            },
+        )
+
+    def iterate_events(
+        self,
+        *,
+        fate: Literal["accepted", "quarantined"] | None = None,
+        source: str | None = None,
+        id: str | None = None,
+        type: str | None = None,
+        customer: str | None = None,
+        from_: str | date | None = None,
+        to: str | date | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[types.FoundEvent]:
+        """List events; every row, page by page."""
+        return self._iterate(
+            self.get_events,
+            fate=fate,
+            source=source,
+            id=id,
+            type=type,
+            customer=customer,
+            from_=from_,
+            to=to,
+            limit=limit,
+        )
+
+    async def get_healthz(self) -> types.Health:
+        """The process lives."""
+        return await self._ask("GET", "/healthz", {})
+
+    async def get_invoice(self, number: str) -> types.Invoice:
+        """An invoice's document."""
+        return await self._ask("GET", "/v1/invoices/{number}", {"number": number})
+
+    async def get_invoice_file(
+        self, number: str, *, format: Literal["json", "pdf", "xml", "cii"] | None = None
+    ) -> bytes:
+        """An invoice's document."""
+        return await self._ask("GET", "/v1/invoices/{number}", {"number": number}, query={"format": format})
+
+    async def get_invoices(
+        self,
+        *,
+        customer: str | None = None,
+        status: Literal["draft", "finalised", "voided"] | None = None,
+        currency: str | None = None,
+        period_from: str | date | None = None,
+        period_to: str | date | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.InvoicePage:
+        """List invoices."""
+        return await self._ask(
+            "GET",
+            "/v1/invoices",
+            {},
+            query={
+                "customer": customer,
+                "status": status,
+                "currency": currency,
+                "period_from": period_from,
+                "period_to": period_to,
+                "limit": limit,
+                "cursor": cursor,
+            },
+        )
+
+    def iterate_invoices(
+        self,
+        *,
+        customer: str | None = None,
+        status: Literal["draft", "finalised", "voided"] | None = None,
+        currency: str | None = None,
+        period_from: str | date | None = None,
+        period_to: str | date | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[types.InvoiceSummary]:
+        """List invoices; every row, page by page."""
+        return self._iterate(
+            self.get_invoices,
+            customer=customer,
+            status=status,
+            currency=currency,
+            period_from=period_from,
+            period_to=period_to,
+            limit=limit,
+        )
+
+    async def get_library(self) -> types.Library:
+        """List ready value models."""
+        return await self._ask("GET", "/v1/library", {})
+
+    async def get_library_by_name(self, name: str) -> types.ReadyModelText:
+        """A ready value model."""
+        return await self._ask("GET", "/v1/library/{name}", {"name": name})
+
+    async def get_me(self) -> types.Me:
+        """Who I am."""
+        return await self._ask("GET", "/v1/me", {})
+
+    async def get_readyz(self) -> types.Readiness:
+        """Requests can be answered."""
+        return await self._ask("GET", "/readyz", {})
+
+    async def get_rejected_events(
+        self, *, limit: int | None = None, cursor: str | None = None
+    ) -> types.RejectedEventPage:
+        """List rejected billing events."""
+        return await self._ask("GET", "/v1/rejected-events", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_rejected_events(self, *, limit: int | None = None) -> AsyncIterator[types.RejectedEvent]:
+        """List rejected billing events; every row, page by page."""
+        return self._iterate(self.get_rejected_events, limit=limit)
+
+    async def get_value_model(self, key: str, *, version: int | None = None) -> types.StoredModel:
+        """A value model's text."""
+        return await self._ask("GET", "/v1/value-models/{key}", {"key": key}, query={"version": version})
+
+    async def get_value_models(self, *, limit: int | None = None, cursor: str | None = None) -> types.ModelPage:
+        """List value models."""
+        return await self._ask("GET", "/v1/value-models", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_value_models(self, *, limit: int | None = None) -> AsyncIterator[types.ModelSummary]:
+        """List value models; every row, page by page."""
+        return self._iterate(self.get_value_models, limit=limit)
+
+    async def get_well_known_jwks_json(self) -> dict[str, Any]:
+        """Public keys of access tokens."""
+        return await self._ask("GET", "/v1/.well-known/jwks.json", {})
+
+    async def patch_customer(
+        self, key: str, body: types.PatchCustomerBody | None = None, *, idempotency_key: str | None = None
+    ) -> types.Written:
+        """Change a customer."""
+        return await self._ask(
+            "PATCH", "/v1/customers/{key}", {"key": key}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    async def post_api_key_rotate(
+        self, prefix: str, body: types.Rotation, *, idempotency_key: str | None = None
+    ) -> types.RotatedKey:
+        """Replace an API key."""
+        return await self._ask(
+            "POST",
+            "/v1/api-keys/{prefix}/rotate",
+            {"prefix": prefix},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+
+    async def post_api_keys(self, body: types.NewKey, *, idempotency_key: str | None = None) -> types.IssuedKey:
+        """Make an API key."""
+        return await self._ask("POST", "/v1/api-keys", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def post_catalogs(
+        self, body: dict[str, Any] | str, *, on: str | None = None, idempotency_key: str | None = None
+    ) -> types.Written:
+        """Publish a catalog."""
+        return await self._ask(
+            "POST", "/v1/catalogs", {}, query={"on": on}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    async def post_catalogs_check(self, body: dict[str, Any] | str) -> types.CatalogCheck:
+        """Check a catalog."""
+        return await self._ask("POST", "/v1/catalogs/check", {}, body=body)
+
+    async def post_credit_notes(
+        self, body: types.PostCreditNotesBody, *, idempotency_key: str | None = None
+    ) -> types.Written:
+        """Issue a credit note."""
+        return await self._ask("POST", "/v1/credit-notes", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def post_customers(
+        self, body: types.PostCustomersBody, *, idempotency_key: str | None = None
+    ) -> types.Written:
+        """Create a customer."""
+        return await self._ask("POST", "/v1/customers", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def post_events(self, body: types.Event | list[types.Event]) -> types.EventReceipt:
+        """Send events."""
+        return await self._ask("POST", "/v1/events", {}, body=body)
+
+    async def post_invoice_void(
+        self, key: str, body: types.PostInvoiceVoidBody, *, idempotency_key: str | None = None
+    ) -> types.Written:
+        """Void an invoice."""
+        return await self._ask(
+            "POST", "/v1/invoices/{key}/void", {"key": key}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    async def post_invoices_preview(self, body: types.PostInvoicesPreviewBody) -> types.UpcomingInvoices:
+        """Preview invoices."""
+        return await self._ask("POST", "/v1/invoices/preview", {}, body=body)
+
+    async def post_one_offs(self, body: types.PostOneOffsBody, *, idempotency_key: str | None = None) -> types.Written:
+        """Add a single line."""
+        return await self._ask("POST", "/v1/one-offs", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def post_payments(self, body: types.PostPaymentsBody, *, idempotency_key: str | None = None) -> types.Written:
+        """State a payment."""
+        return await self._ask("POST", "/v1/payments", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def post_portal_sessions(
+        self, body: types.NewPortalLink, *, idempotency_key: str | None = None
+    ) -> types.PortalLink:
+        """Make a link to the portal."""
+        return await self._ask(
+            "POST", "/v1/portal-sessions", {}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    async def post_portal_sessions_exchange(self, body: types.PortalExchange) -> types.Session:
+        """Sign in to the portal."""
+        return await self._ask("POST", "/v1/portal-sessions/exchange", {}, body=body)
+
+    async def post_subscription_change(
+        self, key: str, body: types.PostSubscriptionChangeBody | None = None, *, idempotency_key: str | None = None
+    ) -> types.Written:
+        """Change a subscription."""
+        return await self._ask(
+            "POST",
+            "/v1/subscriptions/{key}/change",
+            {"key": key},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+
+    async def post_subscription_end(
+        self, key: str, body: types.PostSubscriptionEndBody | None = None, *, idempotency_key: str | None = None
+    ) -> types.Written:
+        """End a subscription."""
+        return await self._ask(
+            "POST", "/v1/subscriptions/{key}/end", {"key": key}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    async def post_subscription_pause(
+        self, key: str, body: types.PostSubscriptionPauseBody | None = None, *, idempotency_key: str | None = None
+    ) -> types.Written:
+        """Pause a subscription."""
+        return await self._ask(
+            "POST",
+            "/v1/subscriptions/{key}/pause",
+            {"key": key},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+
+    async def post_subscription_resume(
+        self, key: str, body: types.PostSubscriptionResumeBody | None = None, *, idempotency_key: str | None = None
+    ) -> types.Written:
+        """Resume a subscription."""
+        return await self._ask(
+            "POST",
+            "/v1/subscriptions/{key}/resume",
+            {"key": key},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+
+    async def post_subscriptions(
+        self, body: types.PostSubscriptionsBody, *, idempotency_key: str | None = None
+    ) -> types.Written:
+        """Start a subscription."""
+        return await self._ask("POST", "/v1/subscriptions", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def post_value_model_check(self, key: str, body: dict[str, Any] | str | None = None) -> types.ModelCheck:
+        """Check a value model."""
+        return await self._ask("POST", "/v1/value-models/{key}/check", {"key": key}, body=body)
+
+    async def post_value_model_run(self, key: str, body: types.ModelRun | None = None) -> types.RunAnswer:
+        """Run a value model."""
+        return await self._ask("POST", "/v1/value-models/{key}/run", {"key": key}, body=body)
+
+    async def post_value_models(
+        self, body: dict[str, Any] | str, *, idempotency_key: str | None = None
+    ) -> types.StoredModel:
+        """Store a value model."""
+        return await self._ask("POST", "/v1/value-models", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def post_wallets(self, body: types.PostWalletsBody, *, idempotency_key: str | None = None) -> types.Written:
+        """Give or take credit."""
+        return await self._ask("POST", "/v1/wallets", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def put_value_model(
+        self, key: str, body: dict[str, Any] | str, *, if_match: str, idempotency_key: str | None = None
+    ) -> types.StoredModel:
+        """Change a value model."""
+        return await self._ask(
+            "PUT",
+            "/v1/value-models/{key}",
+            {"key": key},
+            headers={"If-Match": if_match, "Idempotency-Key": idempotency_key},
+            body=body,
+        )

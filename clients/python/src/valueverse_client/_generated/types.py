@@ -1,0 +1,903 @@
+"""Shapes of bodies and answers; generated, see docs/clients.md."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+
+class ApiKey(TypedDict):
+    """
+    An API key, without its secret.
+    """
+
+    prefix: str
+    name: str | None
+    scopes: list[Literal['events:write', 'billing:read', 'billing:write', 'value:write', 'value:approve', 'audit:read', 'admin']]
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class ApiKeyPage(TypedDict):
+    """
+    A page of API keys, the oldest first.
+    """
+
+    data: list[ApiKey]
+    has_more: bool
+    next_cursor: str | None
+
+
+class AuditCheckpoint(TypedDict):
+    """
+    Size and root of the log, signed.
+    """
+
+    size: int
+    root: str
+    note: str
+    public_key: str
+
+
+AuditConsistency = TypedDict(
+    'AuditConsistency',
+    {
+        'from': int,
+        'to': int,
+        'from_root': str,
+        'to_root': str,
+        'proof': list[str],
+    },
+)
+
+
+class AuditEntry(TypedDict):
+    """
+    Something that was done.
+    """
+
+    sequence: int
+    at: str
+    action: str
+    actor: str
+    object: str
+    digest: str
+    request: str
+    chain_hash: str
+    entry: str
+
+
+class AuditEntryPage(TypedDict):
+    """
+    A page of the audit log.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[AuditEntry]
+
+
+class AuditProof(TypedDict):
+    """
+    That an entry is in a tree.
+    """
+
+    sequence: int
+    size: int
+    entry: str
+    leaf: str
+    root: str
+    proof: list[str]
+
+
+class CatalogProblem(TypedDict):
+    """
+    Something wrong with a catalog.
+    """
+
+    code: str
+    message: str
+    path: str
+    line: int
+    column: int
+    suggestion: str | None
+
+
+class CreditedLine(TypedDict):
+    """
+    What a credit note takes off one line.
+    """
+
+    amount: str
+
+
+class Customer(TypedDict):
+    """
+    Somebody the tenant bills.
+    """
+
+    customer: str
+    name: str | None
+    email: str | None
+    currency: str | None
+    timezone: str | None
+    country: str | None
+    metadata: dict[str, Any] | None
+
+
+class CustomerPage(TypedDict):
+    """
+    A page of customers, by key.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[Customer]
+
+
+class Event(TypedDict):
+    """
+    A CloudEvent 1.0; docs/events.md lists the types that begin with `billing.`. Numbers of more than 15 significant digits are written as text.
+    """
+
+    specversion: Literal['1.0']
+    id: str
+    source: str
+    type: str
+    subject: NotRequired[str]
+    time: str
+    tenant: NotRequired[str]
+    replaces: NotRequired[str]
+    data: dict[str, Any] | None
+
+
+class EventCounts(TypedDict):
+    """
+    Events of a request by what becomes of them, as far as the request shows it.
+    """
+
+    accepted: int
+    duplicate: int
+    refused: int
+
+
+class EventLine(TypedDict):
+    """
+    A line that bills an event.
+    """
+
+    invoice: str | None
+    status: str
+    line: str
+    name: str
+    kind: Literal['usage', 'adjustment']
+    currency: str
+    amount: str
+
+
+class EventResult(TypedDict):
+    """
+    What becomes of one event.
+    """
+
+    source: str | None
+    id: str | None
+    status: Literal['accepted', 'duplicate', 'refused']
+    leaf: str
+    reason: NotRequired[str | None]
+    message: NotRequired[str | None]
+    path: NotRequired[str | None]
+
+
+class FoundEvent(TypedDict):
+    """
+    An event in a list; `GET /v1/events/{source}/{id}` says what became of it.
+    """
+
+    source: str | None
+    id: str | None
+    type: str | None
+    customer: NotRequired[str | None]
+    subscription: NotRequired[str | None]
+    time: NotRequired[str | None]
+    received_at: str
+    file: str
+    line: int
+    replaces: NotRequired[str | None]
+    reason: NotRequired[str | None]
+    message: NotRequired[str | None]
+    path: NotRequired[str | None]
+
+
+class Health(TypedDict):
+    """
+    How the service is.
+    """
+
+    status: str
+
+
+class InvoiceChange(TypedDict):
+    """
+    What the events change of an invoice; below it, of each of its lines that differs.
+    """
+
+    subscription: str | None
+    invoice_type: str
+    period_from: str
+    period_to: str
+    first_day: str
+    last_day: str
+    line: str | None
+    currency: str
+    before: str
+    after: str
+    difference: str
+
+
+class InvoiceLine(TypedDict):
+    """
+    A line of an invoice.
+    """
+
+    key: str
+    kind: Literal['fee', 'usage', 'minimum', 'adjustment', 'one_off', 'outcome']
+    description: str
+    amount: str
+    amount_precise: str
+
+
+class InvoicePreview(TypedDict):
+    """
+    A customer's invoices that are not final, without and with an event.
+    """
+
+    customer: str
+    until: str
+    invoices: list[InvoiceChange]
+    held: list[str]
+
+
+class IssuedKey(TypedDict):
+    """
+    A new API key, shown this once.
+    """
+
+    prefix: str
+    name: str | None
+    scopes: list[Literal['events:write', 'billing:read', 'billing:write', 'value:write', 'value:approve', 'audit:read', 'admin']]
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    key: str | None
+
+
+class Me(TypedDict):
+    """
+    Who the session acts for.
+    """
+
+    tenant: str
+    kind: Literal['api_key', 'portal']
+    id: str
+    scopes: list[Literal['events:write', 'billing:read', 'billing:write', 'value:write', 'value:approve', 'audit:read', 'admin']]
+    session: str
+
+
+class MetricRow(TypedDict):
+    """
+    A measured value.
+    """
+
+    metric: str
+    customer: NotRequired[str | None]
+    period: str
+    value: str
+
+
+class ModelCheck(TypedDict):
+    """
+    What a model is made of, or everything that is wrong with it; as `valueverse value check --json`.
+    """
+
+    ok: bool
+    problems: NotRequired[list[CatalogProblem] | None]
+
+
+Scenario: TypeAlias = str
+
+
+Output: TypeAlias = str
+
+
+class ModelRun(TypedDict):
+    """
+    How a model is run; as the options of `valueverse value run`.
+    """
+
+    scenarios: NotRequired[list[Scenario]]
+    draws: NotRequired[int]
+    seed: NotRequired[int]
+    outputs: NotRequired[list[Output]]
+    customer: NotRequired[str | None]
+    start: NotRequired[str | None]
+    data: NotRequired[list[MetricRow] | None]
+
+
+class ModelSummary(TypedDict):
+    """
+    The current version of a value model.
+    """
+
+    key: str
+    version: int
+    title: str | None
+    content_hash: str
+    written_by: str
+    written_at: str
+
+
+class NewKey(TypedDict):
+    """
+    An API key to make.
+    """
+
+    name: NotRequired[str | None]
+    scopes: list[Literal['events:write', 'billing:read', 'billing:write', 'value:write', 'value:approve', 'audit:read', 'admin']]
+    expires_in_days: NotRequired[int | None]
+
+
+class NewPortalLink(TypedDict):
+    """
+    A link to the portal to make.
+    """
+
+    customer: str
+    expires_in_minutes: NotRequired[int]
+
+
+class TaxRates(TypedDict):
+    percent: str
+
+
+class PatchCustomerBody(TypedDict):
+    name: NotRequired[str | None]
+    email: NotRequired[str | None]
+    currency: NotRequired[str | None]
+    timezone: NotRequired[str | None]
+    country: NotRequired[str | None]
+    tax_rates: NotRequired[list[str | TaxRates] | None]
+    metadata: NotRequired[dict[str, Any] | None]
+    on: NotRequired[str | None]
+
+
+Period = TypedDict(
+    'Period',
+    {
+        'from': str,
+        'to': str,
+    },
+)
+
+
+class PortalExchange(TypedDict):
+    """
+    The token of a link to exchange.
+    """
+
+    token: str
+
+
+class PortalLink(TypedDict):
+    """
+    A link to the portal.
+    """
+
+    customer: str
+    expires_at: str
+    token: str | None
+
+
+class PostCreditNotesBody(TypedDict):
+    invoice: str
+    lines: NotRequired[list[CreditedLine] | None]
+    amount: NotRequired[str | None]
+    reason: str
+    on: NotRequired[str | None]
+
+
+class PostCustomersBody(TypedDict):
+    customer: str
+    name: NotRequired[str | None]
+    email: NotRequired[str | None]
+    currency: NotRequired[str | None]
+    timezone: NotRequired[str | None]
+    country: NotRequired[str | None]
+    tax_rates: NotRequired[list[str | TaxRates] | None]
+    metadata: NotRequired[dict[str, Any] | None]
+    on: NotRequired[str | None]
+
+
+class PostInvoiceVoidBody(TypedDict):
+    reason: str
+    on: NotRequired[str | None]
+
+
+class PostInvoicesPreviewBody(TypedDict):
+    """
+    Billing events that nobody has sent, and whose invoices they may change.
+    """
+
+    customer: str
+    until: NotRequired[str | None]
+    events: NotRequired[list[dict[str, Any]]]
+
+
+class PostPaymentsBody(TypedDict):
+    invoice: str
+    amount: str
+    currency: str
+    reference: NotRequired[str | None]
+    type: NotRequired[Literal['received', 'failed', 'refunded']]
+    on: NotRequired[str | None]
+
+
+class PostSubscriptionChangeBody(TypedDict):
+    plan: NotRequired[str | None]
+    plan_version: NotRequired[int | None]
+    overrides: NotRequired[dict[str, Any] | None]
+    quantities: NotRequired[dict[str, str] | None]
+    effective: NotRequired[Literal['now', 'period_end'] | None]
+    on: NotRequired[str | None]
+    preview: NotRequired[bool]
+
+
+class PostSubscriptionEndBody(TypedDict):
+    on: NotRequired[str | None]
+    preview: NotRequired[bool]
+
+
+class PostSubscriptionPauseBody(TypedDict):
+    on: NotRequired[str | None]
+    preview: NotRequired[bool]
+
+
+class PostSubscriptionResumeBody(TypedDict):
+    on: NotRequired[str | None]
+    preview: NotRequired[bool]
+
+
+class PostSubscriptionsBody(TypedDict):
+    subscription: str
+    customer: str
+    plan: str
+    plan_version: NotRequired[int | None]
+    anchor_date: NotRequired[str | None]
+    timezone: NotRequired[str | None]
+    overrides: NotRequired[dict[str, Any] | None]
+    ends_at: NotRequired[str | None]
+    quantities: NotRequired[dict[str, str] | None]
+    on: NotRequired[str | None]
+    preview: NotRequired[bool]
+
+
+class PostWalletsBody(TypedDict):
+    customer: str
+    wallet: str
+    amount: str
+    currency: str
+    priority: NotRequired[int | None]
+    expires_at: NotRequired[str | None]
+    restrict_to: NotRequired[list[str] | None]
+    type: Literal['granted', 'purchased', 'voided']
+    on: NotRequired[str | None]
+
+
+class Error(TypedDict):
+    path: NotRequired[str]
+    message: NotRequired[str]
+
+
+class Problem(TypedDict):
+    """
+    | type | status | title | what to do |
+    |---|---|---|---|
+    | `urn:valueverse:problem:malformed-request` | 400 | The request cannot be read | Send it as the description of the API says. |
+    | `urn:valueverse:problem:invalid-cursor` | 400 | The cursor is not valid here | Use next_cursor with the filters it came with, or start from the first page. |
+    | `urn:valueverse:problem:unsupported-version` | 400 | This version of the API does not exist | Send a listed Api-Version, or none. |
+    | `urn:valueverse:problem:invalid-credentials` | 401 | The API key or refresh token is not valid | Sign in with a valid API key. |
+    | `urn:valueverse:problem:invalid-token` | 401 | The access token is missing or not valid | Refresh the session, or sign in. |
+    | `urn:valueverse:problem:insufficient-scope` | 403 | The session lacks a scope | Use an API key that has it. |
+    | `urn:valueverse:problem:not-found` | 404 | Nothing is found here | Check the address; it may never have been yours to see. |
+    | `urn:valueverse:problem:other-service` | 404 | Another service answers this address | Ask the service that `detail` names. |
+    | `urn:valueverse:problem:method-not-allowed` | 405 | The method is not allowed here | Use one of the Allow header's. |
+    | `urn:valueverse:problem:request-timeout` | 408 | The request did not come in time | Send it again. |
+    | `urn:valueverse:problem:conflict` | 409 | It contradicts what is known | Read `detail`: what it names is there, or over, already. |
+    | `urn:valueverse:problem:idempotency-in-flight` | 409 | A request with this key is being answered | Send it again in a second: it will have its answer. |
+    | `urn:valueverse:problem:precondition-failed` | 412 | It has changed since you read it | Read it again, and send the change with the ETag of what you read. |
+    | `urn:valueverse:problem:body-too-large` | 413 | The request's body is too large | Send at most 64 KiB; a value model of 256 KiB; a catalog of 1 MiB; of events 16 MiB, 64 MiB expanded, 100,000. |
+    | `urn:valueverse:problem:unsupported-media-type` | 415 | The request's media type or encoding is not supported | Send what `Accept-Post` or `errors` lists. |
+    | `urn:valueverse:problem:invalid-request` | 422 | The request has invalid values | Correct what `errors` lists. |
+    | `urn:valueverse:problem:idempotency-mismatch` | 422 | The key came with another request before | Take a new key for each write; the same one to repeat it. |
+    | `urn:valueverse:problem:not-renderable` | 422 | The invoice cannot be written in this format | State what `errors` says is missing. |
+    | `urn:valueverse:problem:precondition-required` | 428 | The request says not what it changes | Send If-Match with the ETag you read. |
+    | `urn:valueverse:problem:rate-limited` | 429 | Too many requests | Wait for the seconds of Retry-After. |
+    | `urn:valueverse:problem:internal-error` | 500 | Something went wrong on our side | Try again; send us the request id if it happens again. |
+    | `urn:valueverse:problem:unavailable` | 503 | The service is not available for the moment | Try again in a few seconds. |
+    """
+
+    type: Literal['urn:valueverse:problem:malformed-request', 'urn:valueverse:problem:invalid-cursor', 'urn:valueverse:problem:unsupported-version', 'urn:valueverse:problem:invalid-credentials', 'urn:valueverse:problem:invalid-token', 'urn:valueverse:problem:insufficient-scope', 'urn:valueverse:problem:not-found', 'urn:valueverse:problem:other-service', 'urn:valueverse:problem:method-not-allowed', 'urn:valueverse:problem:request-timeout', 'urn:valueverse:problem:conflict', 'urn:valueverse:problem:idempotency-in-flight', 'urn:valueverse:problem:precondition-failed', 'urn:valueverse:problem:body-too-large', 'urn:valueverse:problem:unsupported-media-type', 'urn:valueverse:problem:invalid-request', 'urn:valueverse:problem:idempotency-mismatch', 'urn:valueverse:problem:not-renderable', 'urn:valueverse:problem:precondition-required', 'urn:valueverse:problem:rate-limited', 'urn:valueverse:problem:internal-error', 'urn:valueverse:problem:unavailable']
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: NotRequired[list[Error]]
+
+
+PublishedCatalog = TypedDict(
+    'PublishedCatalog',
+    {
+        'hash': str,
+        'from': str,
+        'received_at': str,
+        'currency': str,
+        'timezone': str,
+        'meters': list[str],
+        'plans': list[dict[str, Any]],
+        'coupons': list[str],
+        'taxes': list[str],
+    },
+)
+
+
+class Readiness(TypedDict):
+    """
+    Whether requests can be answered: `ready` or `unavailable`.
+    """
+
+    status: str
+    database: str
+    valkey: str
+
+
+class ReadyModel(TypedDict):
+    """
+    A ready model of the library.
+    """
+
+    name: str
+    title: str | None
+
+
+class ReadyModelText(TypedDict):
+    """
+    A ready model with its text.
+    """
+
+    name: str
+    title: str | None
+    text: str
+
+
+class RefreshRequest(TypedDict):
+    """
+    A refresh token to exchange.
+    """
+
+    refresh_token: str
+
+
+class RejectedEvent(TypedDict):
+    """
+    A billing event that was accepted and could not be applied.
+    """
+
+    source: str
+    id: str
+    type: str
+    reason: str
+    message: str
+    time: str | None
+    decided_at: str
+
+
+class RejectedEventPage(TypedDict):
+    """
+    A page of rejected billing events, by source and id.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[RejectedEvent]
+
+
+class RotatedKey(TypedDict):
+    """
+    A new API key that may do what another may.
+    """
+
+    prefix: str
+    name: str | None
+    scopes: list[Literal['events:write', 'billing:read', 'billing:write', 'value:write', 'value:approve', 'audit:read', 'admin']]
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    key: str | None
+    replaces: str
+    replaced_until: str
+
+
+class Rotation(TypedDict):
+    """
+    How an API key is replaced.
+    """
+
+    overlap_seconds: NotRequired[int]
+
+
+class RunAnswer(TypedDict):
+    """
+    Outputs, series and flags of each scenario; as `valueverse value run --json`.
+    """
+
+    model: str
+    content_hash: str
+    scenarios: dict[str, Any]
+    flags: list[Any]
+    draws: int
+    seed: int
+    run_hash: str
+
+
+Segment = TypedDict(
+    'Segment',
+    {
+        'plan': str,
+        'plan_version': int,
+        'currency': str,
+        'timezone': str,
+        'from': str,
+        'to': str | None,
+        'trial_until': str | None,
+        'quantities': dict[str, Any] | None,
+        'overrides': dict[str, Any] | None,
+    },
+)
+
+
+ServicePeriod = TypedDict(
+    'ServicePeriod',
+    {
+        'from': NotRequired[str | None],
+        'to': NotRequired[str | None],
+    },
+)
+
+
+class Session(TypedDict):
+    """
+    Tokens of a session.
+    """
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal['Bearer']
+    expires_in: int
+
+
+class StoredModel(TypedDict):
+    """
+    A version of a value model with its text.
+    """
+
+    key: str
+    version: int
+    title: str | None
+    content_hash: str
+    written_by: str
+    written_at: str
+    text: str
+
+
+class UpcomingInvoices(TypedDict):
+    """
+    A customer's invoices that are not final, as if they were billed now.
+    """
+
+    customer: str
+    until: str
+    invoices: list[dict[str, Any]]
+    held: list[str]
+    changes: NotRequired[list[InvoiceChange] | None]
+
+
+class UsageRow(TypedDict):
+    """
+    Metered usage of one day, meter, subscription and set of dimension values.
+    """
+
+    day: str
+    meter: str
+    subscription: str | None
+    dimensions: dict[str, str | None]
+    quantity: str | None
+    aggregation: str | None
+    additive: bool
+    events: int
+
+
+class WaitingEvent(TypedDict):
+    """
+    An event that the API has received and no ingestion has taken yet.
+    """
+
+    batch: str
+    received_at: str
+    status: Literal['accepted', 'duplicate', 'refused']
+    reason: NotRequired[str | None]
+    message: NotRequired[str | None]
+    path: NotRequired[str | None]
+
+
+class Written(TypedDict):
+    """
+    A write: the billing event that it is, and what is known with it.
+    """
+
+    status: Literal['recorded', 'known', 'preview']
+    batch: str | None
+    event: dict[str, Any]
+    customer: NotRequired[Customer | None]
+    catalog: NotRequired[dict[str, Any] | None]
+    segments: NotRequired[list[Segment] | None]
+    preview: NotRequired[InvoicePreview | None]
+
+
+class CatalogCheck(TypedDict):
+    """
+    What a catalog sells, or everything that is wrong with it.
+    """
+
+    ok: bool
+    hash: NotRequired[str | None]
+    problems: NotRequired[list[CatalogProblem] | None]
+
+
+class CatalogPage(TypedDict):
+    """
+    The catalogs of a tenant.
+    """
+
+    data: list[PublishedCatalog]
+    has_more: bool
+    next_cursor: str | None
+
+
+class EventFate(TypedDict):
+    """
+    What became of an event.
+    """
+
+    source: str
+    id: str
+    outcome: Literal['waiting', 'billed', 'unbilled', 'quarantined', 'billing_event', 'rejected']
+    reason: NotRequired[str | None]
+    message: NotRequired[str | None]
+    type: NotRequired[str | None]
+    time: NotRequired[str | None]
+    received_at: NotRequired[str | None]
+    file: NotRequired[str | None]
+    line: NotRequired[int | None]
+    amends: NotRequired[str | None]
+    conflicts: NotRequired[list[str] | None]
+    lines: NotRequired[list[EventLine] | None]
+    changes_nothing_of: NotRequired[str | None]
+    waiting: NotRequired[list[WaitingEvent] | None]
+
+
+class EventPage(TypedDict):
+    """
+    A page of events, the newest first.
+    """
+
+    data: list[FoundEvent]
+    has_more: bool
+    next_cursor: str | None
+
+
+class EventReceipt(TypedDict):
+    """
+    Events are stored durably and wait for ingestion.
+    """
+
+    batch: str
+    received_at: str
+    root: str
+    receipt: str
+    counts: EventCounts
+    results: list[EventResult]
+
+
+class Invoice(TypedDict):
+    """
+    The invoice document, byte for byte as its hash covers it; only `status` is current.
+    """
+
+    number: str
+    tenant: str
+    customer: str
+    status: Literal['finalised', 'voided']
+    currency: str
+    lines: list[InvoiceLine]
+    total: str
+    amount_due: str
+    content_hash: str
+
+
+class InvoiceSummary(TypedDict):
+    """
+    An invoice in a list; its lines are in the document at `/v1/invoices/{number}`.
+    """
+
+    invoice_id: str
+    number: str | None
+    status: Literal['draft', 'finalised', 'voided']
+    customer: str
+    subscription: str | None
+    currency: str
+    period: Period
+    issued_on: str
+    due_on: str | None
+    subtotal: str
+    discount_total: str
+    tax_total: str
+    total: str
+    credit_total: str
+    amount_due: str
+
+
+class Library(TypedDict):
+    """
+    The ready models, by name.
+    """
+
+    data: list[ReadyModel]
+
+
+class ModelPage(TypedDict):
+    """
+    A page of value models, by key.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[ModelSummary]
+
+
+class PostOneOffsBody(TypedDict):
+    customer: str
+    description: str
+    amount: str
+    currency: str
+    service_period: NotRequired[ServicePeriod | None]
+    on: NotRequired[str | None]
+
+
+class UsagePage(TypedDict):
+    """
+    A page of usage, by day and meter.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[UsageRow]
+
+
+class InvoicePage(TypedDict):
+    """
+    A page of invoices, the latest issued first.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[InvoiceSummary]
