@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from serving_api import openapi
-from serving_api.dialects import current_usage, ingest, meter_queries
+from serving_api.dialects import current_usage, ingest, meter_queries, stripe_events
 from serving_api.dialects.errors import answer_problem
 from serving_api.groups import elsewhere
 from serving_api.middleware import VERSION, Frame
@@ -64,6 +64,7 @@ _MODULES = {
         endpoints,
         deliveries,
         ingest,
+        stripe_events,
         meter_queries,
         current_usage,
     ),

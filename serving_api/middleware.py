@@ -14,7 +14,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 
 from serving_api import metrics
-from serving_api.dialects.errors import COMPAT, error_answer
+from serving_api.dialects.errors import dialect_of, error_answer
 from serving_api.problems import Problem, problem_of
 from valueverse.errors import RefusalError
 from valueverse.landing.dialects import MOST_BYTES
@@ -145,7 +145,7 @@ class Frame:
 
 
 def _most(scope: Scope) -> int:
-    if scope["path"].startswith(COMPAT):
+    if dialect_of(scope["path"]):
         return MOST_BYTES
     usual = MAX_MODEL if scope["path"].startswith(VALUE_MODELS) else MAX_BODY
     return MAX_BODIES.get((scope["method"], scope["path"]), usual)

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from valueverse.landing.dialects import EventProblem
 
-COMPAT = "/compat/"
+_COMPAT = "/compat/"
+_OF_STRIPE = ("/v1/billing/", "/v2/billing/")
+"""Where Stripe's routes are for clients that take a host alone."""
 _SHOWN = 100
 """Events that are wrong and named in an answer."""
-_STREAM = "/compat/stripe/v2/billing/meter_event_stream"
+_STREAM = "/v2/billing/meter_event_stream"
 
 
 class EventsRefused(Problem):
@@ -39,13 +41,20 @@ class EventsRefused(Problem):
 def error_answer(problem: Problem, path: str, request_id: str) -> Response:
     """The answer to a request that failed, in the shape that whoever asks at ``path`` reads."""
     PROBLEMS.labels(problem.name).inc()
-    dialect = path.removeprefix(COMPAT).partition("/")[0] if path.startswith(COMPAT) else ""
+    dialect = dialect_of(path)
     status = 400 if problem.status_code == 422 and dialect in _WITHOUT_422 else problem.status_code
     shape = _SHAPES.get(dialect)
     if shape is None:
         return problem.answer(request_id, status)
     headers = {**(problem.headers or {}), "Request-Id": request_id}
     return Response(orjson.dumps(shape(problem, status, path)), status, headers, "application/json")
+
+
+def dialect_of(path: str) -> str:
+    """The name of the dialect that an address is of; empty: it is ours."""
+    if path.startswith(_OF_STRIPE):
+        return "stripe"
+    return path.removeprefix(_COMPAT).partition("/")[0] if path.startswith(_COMPAT) else ""
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:
@@ -74,7 +83,7 @@ def _lago(problem: Problem, status: int, _path: str) -> dict[str, Any]:
 def _stripe(problem: Problem, status: int, path: str) -> dict[str, Any]:
     kind = "rate_limit_error" if status == 429 else "invalid_request_error" if status < 500 else "api_error"
     error: dict[str, Any] = {"type": kind, "message": problem.detail}
-    if status == 401 and path == _STREAM:
+    if status == 401 and path.endswith(_STREAM):
         error |= {"type": "temporary_session_expired", "code": "billing_meter_event_session_expired"}
     elif status == 429:
         error["code"] = "rate_limit"

@@ -81,14 +81,15 @@ def stored(inbox: psycopg.Connection[Any], tenant: str = "acme") -> list[dict[st
 
 
 async def send(
-    api: Api, path: str, content: Any, tenant: str = "acme", headers: dict[str, str] | None = None
+    api: Api, path: str, content: Any, tenant: str = "acme", headers: dict[str, str] | None = None, prefix: str = ""
 ) -> httpx.Response:
-    """POST by the tenant's API key, a form where the route takes forms."""
+    """POST by the tenant's API key, a form where the route takes forms; ``prefix``: instead of the dialect's own."""
     form = "/v1/billing/" in path and isinstance(content, dict)
     body = urlencode(content) if form else content if isinstance(content, bytes | str) else json.dumps(content)
     kind = FORMS if "/v1/billing/" in path else "application/json"
     named = bearer(api.keys[tenant]) | {"content-type": kind} | (headers or {})
-    return await api.client.post(f"/compat/{path}", content=body, headers=named)
+    address = f"{prefix}{path.partition('/')[2]}" if prefix else f"/compat/{path}"
+    return await api.client.post(address, content=body, headers=named)
 
 
 async def test_an_event_is_stored_before_the_answer_that_its_client_reads(
@@ -118,6 +119,19 @@ async def test_the_answers_repeat_what_the_clients_look_for(api: Api, inbox: psy
     assert {name: json_event[name] for name in STRIPE} == STRIPE
     assert (await send(api, "orb/v1/ingest", {"events": [ORB]})).json() == {"validation_failed": []}
     assert (await send(api, "metronome/v1/ingest", [METRONOME])).content == b""
+
+
+async def test_stripes_routes_are_at_the_root_too_for_clients_that_take_a_host_alone(
+    api: Api, inbox: psycopg.Connection[Any]
+) -> None:
+    for path, content in PATHS.items():
+        if path.startswith("stripe/"):
+            answer = await send(api, path, content, prefix="/")
+            assert answer.status_code == 200, answer.text
+    assert len(stored(inbox)) == 5
+    for path in ("stripe/v1/billing/unknown", "stripe/v2/billing/meter_events"):
+        wrong = await send(api, path, {}, headers=bearer("vv_wrong"), prefix="/")
+        assert wrong.json()["error"]["type"] == "invalid_request_error", path
 
 
 WRONG: dict[str, tuple[str, Any, int, Any]] = {

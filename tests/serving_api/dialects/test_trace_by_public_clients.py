@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
-from pathlib import Path
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -16,6 +16,7 @@ from metronome import Metronome
 from openmeter import Client as OpenMeter
 from orb import Orb
 
+from tests.support.node import ROOT, installed, run_node
 from tests.support.serving_process import running
 from valueverse.demo import northwind
 from valueverse.demo.files import ndjson
@@ -29,11 +30,13 @@ from valueverse.services.usage.refresh_facts import BEGINNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
-DATA = Path(__file__).parents[3] / "data"
+DATA = ROOT / "data"
+NODE_CLIENTS = ROOT / "tests" / "node" / "public_clients"
 TENANTS = ("by-files", "by-lago", "by-openmeter", "by-others")
 NOVEMBER, LATER = date(2023, 11, 1), datetime(2024, 1, 15, tzinfo=UTC)
 OF_SENDING = ("tenant", "number", "basis", "content_hash", "previous_hash")
@@ -125,14 +128,24 @@ def _with_orb(address: str, key: str, events: list[Sent]) -> None:
         assert client.events.ingest(events=sent).validation_failed == []
 
 
-def _send(address: str, keys: dict[str, str], events: list[Sent]) -> None:
+def _with_node(address: str, key: str, shares: list[list[Sent]], folder: Path) -> None:
+    """By the npm packages of OpenMeter, Lago and Stripe, a share each."""
+    files = []
+    for number, share in enumerate(shares):
+        files.append(folder / f"{number}.ndjson")
+        files[-1].write_bytes(ndjson(share))
+    run_node("clients.js", "send", address, *files, folder=installed(NODE_CLIENTS), more={"KEY": key})
+
+
+def _send(address: str, keys: dict[str, str], events: list[Sent], folder: Path) -> None:
     """The whole trace by OpenMeter's client and by Lago's; by the others, which take small requests, in shares."""
     _with_openmeter(address, keys["by-openmeter"], events)
     _with_lago(address, keys["by-lago"], events)
     others = keys["by-others"]
-    _with_stripe(address, others, events[:2_020])
-    _with_metronome(address, others, events[2_020:15_000])
-    _with_orb(address, others, events[15_000:])
+    _with_stripe(address, others, events[:1_020])
+    _with_metronome(address, others, events[1_020:8_000])
+    _with_orb(address, others, events[8_000:16_000])
+    _with_node(address, others, [events[16_000:21_000], events[21_000:27_185], events[27_185:]], folder)
 
 
 def _run(settings: Settings) -> None:
@@ -145,42 +158,66 @@ def _run(settings: Settings) -> None:
     bill(settings, lake, NOVEMBER, NOVEMBER, as_of=LATER, run_id="trace")
 
 
-def test_the_real_trace_sent_by_public_clients_comes_to_the_invoices_of_its_files(
-    module_settings: Settings, tmp_path: Path
-) -> None:
+def _landed(settings: Settings) -> list[Sent]:
+    """Billing events of all tenants and the trace of one of them, as files; the events of the trace."""
     traces = {
         name: northwind.usage_lines(pl.read_csv(DATA / f"{name}.csv", infer_schema=False), name)
         for name in northwind.TRACES
     }
-    files = module_settings.landing / "by-files"
     for tenant in TENANTS:
-        (module_settings.landing / tenant).mkdir()
-        (module_settings.landing / tenant / "billing.ndjson").write_bytes(_billing(tenant))
+        (settings.landing / tenant).mkdir()
+        (settings.landing / tenant / "billing.ndjson").write_bytes(_billing(tenant))
     for name, lines in traces.items():
-        (files / f"{name}.ndjson").write_bytes(lines.replace(northwind.TENANT.encode(), b"by-files"))
-    with connect(module_settings, "builder") as connection:
-        keys = {}
+        own = lines.replace(northwind.TENANT.encode(), b"by-files")
+        (settings.landing / "by-files" / f"{name}.ndjson").write_bytes(own)
+    return [json.loads(line) for lines in traces.values() for line in lines.splitlines()]
+
+
+def _keys(settings: Settings) -> dict[str, str]:
+    keys = {}
+    with connect(settings, "builder") as connection:
         for tenant in TENANTS[1:]:
             connection.execute(
                 "insert into billing.tenant (tenant_id, name, timezone, currency) values (%s, %s, 'UTC', 'USD')",
                 [tenant, tenant],
             )
-            keys[tenant] = issue_api_key(connection, tenant, ["events:write"])
-    events = [json.loads(line) for lines in traces.values() for line in lines.splitlines()]
+            keys[tenant] = issue_api_key(connection, tenant, ["events:write", "billing:read"])
+    return keys
+
+
+def _invoices(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """The finalised documents of each tenant by customer, without what is of their sending."""
+    found: dict[str, list[dict[str, Any]]] = {tenant: [] for tenant in TENANTS}
+    query = "select tenant_id, document from billing.invoice where status = 'finalised' order by tenant_id, customer"
+    with connect(settings, "builder") as connection:
+        for tenant, text in connection.execute(query).fetchall():
+            document = json.loads(text)
+            found[tenant].append({name: document[name] for name in document if name not in OF_SENDING})
+    return found
+
+
+def test_the_real_trace_sent_by_public_clients_comes_to_the_invoices_of_its_files(
+    module_settings: Settings, tmp_path: Path
+) -> None:
+    events, keys = _landed(module_settings), _keys(module_settings)
     assert len(events) == 28_185
     with running(module_settings, keys, tmp_path / "api.log") as server:
-        _send(server.address, keys, events)
-    _run(module_settings)
-    with connect(module_settings, "builder") as connection:
-        rows = connection.execute("select tenant_id, customer, document from billing.invoice order by 1, 2").fetchall()
-    found: dict[str, list[dict[str, Any]]] = {tenant: [] for tenant in TENANTS}
-    for tenant, _, text in rows:
-        document = json.loads(text)
-        assert document["status"] == "finalised"
-        found[tenant].append({name: document[name] for name in document if name not in OF_SENDING})
+        _send(server.address, keys, events, tmp_path)
+        _run(module_settings)
+        more = {"KEY": keys["by-others"]}
+        read = json.loads(run_node("clients.js", "read", server.address, folder=NODE_CLIENTS, more=more))
+    found = _invoices(module_settings)
     for tenant in TENANTS:
-        assert [(one["customer"], one["total"]) for one in found[tenant]] == [
-            ("chat", "138.28"),
-            ("code-assistant", "78.81"),
-        ], tenant
+        totals = [(one["customer"], one["total"]) for one in found[tenant]]
+        assert totals == [("chat", "138.28"), ("code-assistant", "78.81")], tenant
         assert found[tenant] == found["by-files"], tenant
+    # What OpenMeter's client reads is what the invoices say; the subscriptions are over, so nothing of them runs.
+    lines = [line for one in found["by-others"] for line in one["lines"] if line["key"] == "context_tokens"]
+    chat, code = (int(Decimal(line["quantity"]) * 1000) for line in lines)
+    november = "2023-11-01T00:00:00.000Z"
+    assert read == {
+        "meters": ["context_tokens", "generated_tokens", "requests"],
+        "usage": [["chat", november, chat], ["code-assistant", november, code]],
+        "lago": "object_not_found",
+        "stripe": "StripeAuthenticationError",
+    }
