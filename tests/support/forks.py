@@ -120,13 +120,14 @@ def _serve(path: str) -> None:
 
 
 def _import_all(script: str) -> None:
-
     from valueverse.services.marts import dbt_project as marts
 
+    # Before the assets are imported: they read it then.
     marts.DBT = script
-    # Imported when they are used: each fork would import them again.
+    # Whatever a fork would import: the programs, and what they import when they use it.
+    programs = ("pipelines.catch_up", "valueverse.cli", "pipelines.dbt_program", "dbt.cli.main", "dbt.adapters.postgres")
     services = ("valueverse.services.billing.rerate", "valueverse.services.simulation.simulate")
-    for name in (*services, "great_expectations", "scipy.stats", "pyarrow.dataset"):
+    for name in (*programs, *services, "great_expectations", "scipy.stats", "pyarrow.dataset"):
         importlib.import_module(name)
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import certifi
 import psutil
 from psycopg import sql
 
@@ -45,6 +46,14 @@ def begin() -> None:
     started = processes.start_time(os.getpid())
     processes.write_record(folder, processes.Record(OWNER, os.getpid(), started or 0, ""))
     os.environ[VARIABLE] = str(folder)
+
+
+def one_authority() -> Path:
+    """A file with a single authority for certificates, beside the servers of this run."""
+    end = "-----END CERTIFICATE-----\n"
+    found = Path(os.environ[VARIABLE]) / "authority.pem"
+    found.write_text(certifi.contents().partition(end)[0] + end, encoding="utf-8")
+    return found
 
 
 def _much_memory() -> bool:
