@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.serving_fixtures import anyio_backend, api, keys
+from tests.support.serving_fixtures import anyio_backend, api, keys, served
 
-__all__ = ["anyio_backend", "api", "keys"]
+__all__ = ["anyio_backend", "api", "keys", "served"]

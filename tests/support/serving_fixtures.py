@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.support.serving import Api, seed, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from valueverse.platform.settings import Settings
 
@@ -25,8 +26,21 @@ def keys(module_settings: Settings) -> dict[str, str]:
     return seed(module_settings)
 
 
-@pytest.fixture
-async def api(module_settings: Settings, keys: dict[str, str]) -> AsyncIterator[Api]:
-    """The app over the module's world."""
+@pytest.fixture(scope="module")
+async def served(module_settings: Settings, keys: dict[str, str]) -> AsyncIterator[Api]:
+    """The app over the module's world: to begin it, keys are read, the database is checked and routes are made."""
     async with serving(module_settings, keys) as running:
         yield running
+
+
+@pytest.fixture
+def api(served: Api) -> Iterator[Api]:
+    """The module's app as if it had just begun: nothing logged, nobody signed in, nothing replaced or cached."""
+    parts = vars(served.app.state.service)
+    before = dict(parts)
+    served.log.seek(0)
+    served.log.truncate()
+    served.client.cookies.clear()
+    yield replace(served, tokens={})
+    parts.clear()
+    parts.update(before)
