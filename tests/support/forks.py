@@ -125,9 +125,10 @@ def _import_all(script: str) -> None:
     # Before the assets are imported: they read it then.
     marts.DBT = script
     # Whatever a fork would import: the programs, and what they import when they use it.
-    programs = ("pipelines.catch_up", "valueverse.cli", "pipelines.dbt_program", "dbt.cli.main", "dbt.adapters.postgres")
+    programs = ("pipelines.catch_up", "pipelines.dbt_program", "valueverse.cli")
+    dbt = ("dbt.cli.main", "dbt.adapters.postgres")
     services = ("valueverse.services.billing.rerate", "valueverse.services.simulation.simulate")
-    for name in (*programs, *services, "great_expectations", "scipy.stats", "pyarrow.dataset"):
+    for name in (*programs, *dbt, *services, "great_expectations", "scipy.stats", "pyarrow.dataset"):
         importlib.import_module(name)
 
 
