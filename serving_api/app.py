@@ -31,7 +31,7 @@ from serving_api.routes import (
     upcoming,
     writes,
 )
-from serving_api.routes.identity import api_keys, me, portal, sessions
+from serving_api.routes.identity import api_keys, invitations, me, portal, sessions, sign_in, users
 from serving_api.routes.value import models
 from serving_api.routes.webhooks import deliveries, endpoints
 from serving_api.security.rate_limits import REQUESTS
@@ -48,9 +48,11 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 _MODULES = {
-    "": (sessions, me, operations),
+    "": (sessions, sign_in, me, operations),
     "billing": (
         api_keys,
+        users,
+        invitations,
         portal,
         events,
         event_fates,

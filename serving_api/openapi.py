@@ -90,7 +90,7 @@ _READ = ("invalid-token", "insufficient-scope", "not-found", "invalid-request", 
 _WRITE = ("invalid-token", "insufficient-scope", "conflict", "idempotency-in-flight", "unsupported-media-type",
           "invalid-request", "idempotency-mismatch", "rate-limited", "unavailable")  # fmt: skip
 _SIGN_IN = ("invalid-credentials", "invalid-request", "rate-limited", "unavailable")
-_ANONYMOUS = ("/v1/sessions/refresh", "/v1/portal-sessions/exchange")
+_ANONYMOUS = ("/v1/sessions/refresh", "/v1/portal-sessions/exchange", "/v1/auth/login", "/v1/invitations/accept")
 _IDENTITY = tuple(name for name in _WRITE if name not in {"conflict", "unsupported-media-type"})
 _CHANGE = (*_WRITE, "not-found")
 _NAMED = (*_IDENTITY, "not-found")
@@ -104,6 +104,21 @@ _PROBLEMS_OF = {
     ("/v1/api-keys/{prefix}", "delete"): _READ,
     ("/v1/portal-sessions", "post"): _IDENTITY,
     ("/v1/portal-sessions/exchange", "post"): _SIGN_IN,
+    ("/v1/auth/login", "post"): _SIGN_IN,
+    ("/v1/users", "get"): _READ,
+    ("/v1/users/{user}", "get"): _READ,
+    ("/v1/users/{user}", "patch"): (
+        *_READ,
+        "insufficient-role",
+        "conflict",
+        "precondition-failed",
+        "precondition-required",
+    ),
+    ("/v1/users/{user}/disable", "post"): (*_IDENTITY, "insufficient-role", "not-found", "conflict"),
+    ("/v1/invitations", "get"): _READ,
+    ("/v1/invitations", "post"): (*_IDENTITY, "insufficient-role", "conflict"),
+    ("/v1/invitations/{invitation}", "delete"): _READ,
+    ("/v1/invitations/accept", "post"): _SIGN_IN,
     ("/v1/sessions", "delete"): ("invalid-token", "rate-limited", "unavailable"),
     ("/v1/events", "post"): (
         "invalid-token",

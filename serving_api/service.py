@@ -12,6 +12,8 @@ from serving_api.cursors import Cursors
 from serving_api.database import Database
 from serving_api.engine import Engine
 from serving_api.intake import Intake
+from serving_api.security.attempts import Attempts
+from serving_api.security.hashing import Hashing
 from serving_api.security.rate_limits import REQUESTS, Limiter
 from serving_api.security.tokens import Tokens
 from valueverse.platform.access.secrets import audit_key, secret
@@ -81,6 +83,21 @@ class Service:
         return CapacityLimiter(2)
 
     @cached_property
+    def hashing(self) -> Hashing:
+        """Hashes passwords."""
+        return Hashing()
+
+    @cached_property
+    def mailing(self) -> CapacityLimiter:
+        """How many mails are handed to a mail server at once."""
+        return CapacityLimiter(2)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """Attempts to sign in by password."""
+        return Attempts(self.settings.redis_url)
+
+    @cached_property
     def ring(self) -> KeyRing:
         """Keys that sign and verify."""
         return KeyRing(self.settings.home / "keys")
@@ -104,6 +121,7 @@ class Service:
         """Let every connection go."""
         await self.database.close()
         await self.limiter.close()
+        await self.attempts.close()
         self.engine.close()
 
 

@@ -26,7 +26,7 @@ from valueverse.commands.calculators import finance, invoice, meter, periods, pr
 from valueverse.commands.privacy import privacy
 from valueverse.commands.project import init, run
 from valueverse.commands.project.project_tenant import default_tenants
-from valueverse.commands.servers import analysts, demo, doctor, servers, sql, status, tenants, webhooks
+from valueverse.commands.servers import analysts, demo, doctor, servers, sql, status, tenants, users, webhooks
 from valueverse.commands.value import app as value
 from valueverse.errors import RefusalError
 
@@ -90,6 +90,7 @@ for command in (
     privacy,
     sql,
     tenants,
+    users,
     webhooks,
     analysts,
 ):

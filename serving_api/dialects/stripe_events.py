@@ -17,11 +17,12 @@ from starlette.responses import Response
 from serving_api.dialects.ingest import answer, sender_of, take
 from serving_api.problems import Problem
 from serving_api.schemas import is_plain
-from serving_api.security.tokens import ACCESS_SECONDS, Identity, new_refresh_token
+from serving_api.security.tokens import ACCESS_SECONDS, Identity
 from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.landing import dialects
 from valueverse.platform.access.api_keys import digest
+from valueverse.platform.access.opaque_tokens import REFRESH, new_token
 
 own = APIRouter(include_in_schema=False)
 
@@ -78,7 +79,7 @@ async def stripe_session(request: Request) -> Response:
     service = service_of(request)
     moment, lifetime = datetime.now(UTC).replace(microsecond=0), timedelta(seconds=ACCESS_SECONDS)
     # A session like others, whose refresh token nobody gets: it ends with its access token.
-    nobodys = digest(new_refresh_token(identity.tenant))
+    nobodys = digest(new_token(identity.tenant, REFRESH))
     session = Identity(identity.tenant, identity.key_prefix, frozenset({"events:write"}), uuid.uuid4())
     named = (identity.key_prefix, session.family, nobodys, lifetime, lifetime)
     await service.database.call("open_session", identity.tenant, *named)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,6 +15,7 @@ from serving_api.security.rate_limits import refused
 from serving_api.security.tokens import Identity, refused_token
 from serving_api.service import service_of
 from valueverse.platform.access.api_keys import digest, prefix_of
+from valueverse.platform.access.people_roles import SCOPES_OF
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,9 +56,25 @@ async def identify(
         await spend_request(request, *identity.owner)
     else:
         await spend(request, identity.tenant)
+    if identity.is_person:
+        identity = await _as_now(request, identity)
     if scope is not None and identity.customer is None and not identity.may(scope):
         raise insufficient_scope(scope)
     return identity
+
+
+async def _as_now(request: Request, identity: Identity) -> Identity:
+    """A person with the role of this moment: who was disabled, signed out or given another role is so at once.
+
+    Raises:
+        Problem: ``invalid-token``.
+    """
+    asked = (identity.tenant, identity.family, identity.key_prefix)
+    (found,) = await service_of(request).database.call("user_session", *asked)
+    role = found["user_session"]
+    if role is None:
+        raise refused_token()
+    return replace(identity, scopes=frozenset(SCOPES_OF[role]), role=role)
 
 
 async def identify_sender(request: Request, scope: str) -> Identity:
@@ -147,14 +165,17 @@ async def look(request: Request, bucket: str) -> None:
         raise refused(verdict, limiter.requests)
 
 
-async def wrong_credentials(request: Request, event: str, key: str | None) -> Problem:
-    """The answer to credentials that open nothing, counted and logged as ``event``."""
+_WRONG = "The API key or refresh token is not valid: it may be mistyped, used, expired or revoked."
+
+
+async def wrong_credentials(request: Request, event: str, key: str | None, detail: str = _WRONG) -> Problem:
+    """The answer to credentials that open nothing, counted against the client's address and logged as ``event``."""
     service = service_of(request)
     await service.limiter.spend(address_of(request))
     service.log.warning(event, key=key)
     return Problem(
         "invalid-credentials",
-        "The API key or refresh token is not valid: it may be mistyped, used, expired or revoked.",
+        detail,
         headers={"WWW-Authenticate": 'Bearer realm="valueverse", error="invalid_token"'},
     )
 

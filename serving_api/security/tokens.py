@@ -1,11 +1,7 @@
-"""Access tokens (RFC 9068 JWTs, RS256 alone) and refresh tokens (opaque, stored as a hash)."""
+"""Access tokens (RFC 9068 JWTs, RS256 alone)."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-import secrets
 import time
 import uuid
 from dataclasses import dataclass
@@ -23,15 +19,14 @@ ISSUER = "valueverse"
 AUDIENCE = "valueverse-api"
 PORTAL = "portal"
 """The other audience: a customer of the tenant, whom the claim ``customer`` names."""
-REFRESH, PORTAL_LINK = "vvr", "vvp"
-"""How opaque tokens begin: of a session, of a link to the portal."""
+PERSON = "usr_"
+"""How the id of a person begins; no prefix of an API key has the letter _."""
 TYPE = "at+jwt"
 ACCESS_SECONDS = 300
 
 _REQUIRED = ["iss", "aud", "sub", "exp", "nbf", "iat", "jti", "tenant", "scope", "sid"]
 _REMEMBERED = 4096
 _LONGEST = 4096
-_OPAQUE = re.compile(r"vv[rp]_([A-Za-z0-9_-]{2,84})\.([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True)
@@ -41,9 +36,10 @@ class Identity:
     Attributes:
         tenant: all that it sees is of this tenant,
         customer: and, in a portal session, of this customer of it.
-        key_prefix: the API key that signed in; in a portal session the one that made its link.
+        key_prefix: the API key that signed in, or the id of the person; in a portal session whoever made its link.
         scopes: what it may do; none in a portal session.
         family: the session.
+        role: of a person, as it is now; None: a key or a customer, or not asked yet.
     """
 
     tenant: str
@@ -51,6 +47,12 @@ class Identity:
     scopes: frozenset[str]
     family: uuid.UUID
     customer: str | None = None
+    role: str | None = None
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a person signed in, and not a key or a customer."""
+        return self.customer is None and self.key_prefix.startswith(PERSON)
 
     @property
     def owner(self) -> tuple[str, ...]:
@@ -148,23 +150,3 @@ def refused_token() -> Problem:
         "Send a valid access token: Authorization: Bearer <access_token>.",
         headers={"WWW-Authenticate": 'Bearer realm="valueverse", error="invalid_token"'},
     )
-
-
-def new_refresh_token(tenant: str, kind: str = REFRESH) -> str:
-    """A random token; it contains the tenant, so that it is looked for among that tenant's rows alone. ``kind`` is
-    ``REFRESH`` or ``PORTAL_LINK``."""
-    place = base64.urlsafe_b64encode(tenant.encode()).rstrip(b"=").decode()
-    return f"{kind}_{place}.{secrets.token_urlsafe(32)}"
-
-
-def tenant_of_refresh_token(token: str) -> str | None:
-    """The tenant an opaque token claims to be of; None for what cannot be one. Its hash has the last word."""
-    found = _OPAQUE.fullmatch(token)
-    if found is None:
-        return None
-    place = found.group(1)
-    try:
-        tenant = base64.b64decode(place + "=" * (-len(place) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
-    return tenant if TENANT_KEY.fullmatch(tenant) else None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tests.attacks.world import DRAFT, FAMILY, INVOICE
+from tests.attacks import people_calls
+from tests.attacks.world import DRAFT, FAMILY, INVOICE, OF_BIRCH
 
-OF_BIRCH = "00000000-0000-4000-8000-00000000000b"
-"""A family that tenant birch alone has."""
 _ROTATED = f"[('rotated', UUID('{DRAFT}'), 'k1', [], None)]"
 _ENDED = f"[('ended', UUID('{FAMILY}'), 'k2', [], None)]"
 _UNKNOWN_KEY = "[('unknown', None, None, None, None, None, None)]"
@@ -13,6 +12,7 @@ _HOOK_OF_BIRCH = f"we_{'b' * 24}"
 _CHANGE_HOOK = "change_webhook_endpoint('acme', '{}', '{}', 'https://x', null, 'y', '1 h', 9, 'k1', '')"
 _REPLAY = "replay_webhook_deliveries('acme', '{}', {}, null, null, null, null, null, null, 9, 'k1', '')"
 CALLS: dict[str, str | None] = {
+    **people_calls.CALLS,
     "ready()": "[(True,)]",
     "invoice('acme', 'INV-1')": "[('zz-acme-only', False)]",
     "invoices('acme', null, null, null, null, null, null, null, 100)": None,

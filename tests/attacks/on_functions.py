@@ -25,12 +25,18 @@ select 'key ' || prefix, null, name, expires_at is null, case when revoked_at is
 union all
 select 'link ' || link_hash, null, customer, used_at is null, '' from auth.portal_link where tenant_id = %s
 union all
+select 'user ' || user_id, null, role, disabled_at is null, password_hash from auth.user_account where tenant_id = %s
+union all
+select 'invitation ' || invitation, null, email, accepted_at is null, case when revoked_at is null then 'open' end
+  from auth.invitation where tenant_id = %s
+union all
 select 'hook ' || endpoint, null, url, disabled_at is null, secret_version::text
   from billing.webhook_endpoint where tenant_id = %s
 union all
 select 'delivery ' || delivery, null, state, due_at is null, ''
   from billing.webhook_delivery where tenant_id = %s order by 1
 """
+_PARTS = _STATE.count("%s")
 _STAYS = (
     "('revoked before', UUID('{f}'), 'k1', True, 'shut before')",
     "('of another family', UUID('{d}'), 'k1', True, 'open')",
@@ -50,13 +56,13 @@ def _answer(admin: Admin, call: str) -> tuple[str, str, str]:
         except psycopg.Error as error:
             given = type(error).__name__
         admin.execute("reset session authorization")
-        return given, str(rows(admin, _STATE, *[OWN] * 5)), str(rows(admin, _STATE, *[OTHER] * 5))
+        return given, str(rows(admin, _STATE, *[OWN] * _PARTS)), str(rows(admin, _STATE, *[OTHER] * _PARTS))
 
 
 def functions_filter_by_themselves(admin: Admin) -> list[str]:
     """With policies, and without any: the same answers, none of another tenant's."""
     found_problems = []
-    before = str(rows(admin, _STATE, *[OTHER] * 5))
+    before = str(rows(admin, _STATE, *[OTHER] * _PARTS))
     known = {row[0] for row in rows(admin, "select proname from pg_proc where pronamespace = 'api'::regnamespace")}
     found_problems += [f"no call tries api.{name}" for name in known - {call.partition("(")[0] for call in CALLS}]
     answers = {call: _answer(admin, call) for call in CALLS}

@@ -168,6 +168,8 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
             return privilege in {"SELECT", "INSERT", "DELETE"}
         if (schema, table) in {
             ("auth", "api_key"),
+            ("auth", "user_account"),
+            ("auth", "invitation"),
             ("billing", "webhook_endpoint"),
             ("billing", "webhook_delivery"),
         }:
@@ -181,7 +183,9 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
             return privilege in _WRITTEN_BY_READER
         if schema == "vault":
             return privilege in _OF_BUILDER_IN_VAULT[table]
-        return (schema, table) == ("auth", "api_key") and privilege in {
+        if (schema, table) == ("auth", "user_account"):
+            return privilege in {"SELECT", "UPDATE"}
+        return (schema, table) in {("auth", "api_key"), ("auth", "invitation")} and privilege in {
             "SELECT",
             "INSERT",
             "UPDATE",
@@ -208,10 +212,16 @@ def nobody_has_more_rights_on_tables(admin: Admin) -> list[str]:
         admin,
         "select r.rolname, a.attrelid::regclass, a.attname from pg_attribute a, pg_roles r"
         " where (r.rolname, a.attrelid) in (('valueverse_reader', 'auth.refresh_token'::regclass),"
-        " ('valueverse_builder', 'auth.api_key'::regclass), ('valueverse_reader', 'auth.api_key'::regclass))"
+        " ('valueverse_builder', 'auth.api_key'::regclass), ('valueverse_reader', 'auth.api_key'::regclass),"
+        " ('valueverse_builder', 'auth.user_account'::regclass), ('valueverse_reader', 'auth.user_account'::regclass),"
+        " ('valueverse_builder', 'auth.invitation'::regclass), ('valueverse_reader', 'auth.invitation'::regclass))"
         " and a.attnum > 0 and has_column_privilege(r.oid, a.attrelid, a.attnum, 'update')"
         " and a.attname not in ('used_at', 'revoked_at')"
-        " and not (r.rolname = 'valueverse_reader' and a.attname = 'expires_at')",
+        " and not (r.rolname = 'valueverse_reader' and a.attname = 'expires_at')"
+        " and not (r.rolname = 'valueverse_reader' and (a.attrelid, a.attname) in"
+        " (('auth.user_account'::regclass, 'name'), ('auth.user_account'::regclass, 'role'),"
+        " ('auth.user_account'::regclass, 'password_hash'), ('auth.invitation'::regclass, 'accepted_at')))"
+        " and not (a.attrelid = 'auth.user_account'::regclass and a.attname = 'disabled_at')",
     )
     return found_problems + [f"{row} has more" for row in (*sequences, *updates)]
 

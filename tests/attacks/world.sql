@@ -45,6 +45,23 @@ select %(t)s, token, family::uuid, prefix, used, now() + interval '1 h', expires
                ('only ' || %(t)s::text, case %(t)s when 'birch' then '00000000-0000-4000-8000-00000000000b' else %(f)s::text end, 'k1', null,
                 now() + interval '1 d', null))
        as made (token, family, prefix, used, expires, revoked);
+insert into auth.user_account (tenant_id, user_id, email, name, role, password_hash, disabled_at)
+select %(t)s, 'usr_' || repeat(letter, 24), email, %(s)s, role, 'hash of ' || %(s)s::text, gone
+  from (values ('a', 'a@x', 'owner', null::timestamptz), ('b', 'b@x', 'viewer', null), ('c', 'c@x', 'admin', now()))
+       as made (letter, email, role, gone);
+insert into auth.user_account (tenant_id, user_id, email, role)
+values (%(t)s, 'usr_' || repeat(case %(t)s when 'acme' then 'd' else 'e' end, 24), 'only ' || %(t)s::text, 'viewer');
+insert into auth.invitation (tenant_id, invitation, email, role, token_hash, invited_by, expires_at, accepted_at, revoked_at)
+select %(t)s, 'inv_' || repeat(letter, 24), %(s)s, 'viewer', token, by, until, accepted, revoked
+  from (values ('a', 'invited', 'k1', now() + interval '1 h', null::timestamptz, null::timestamptz),
+               ('b', 'accepted', 'k1', now() + interval '1 h', now(), null),
+               ('c', 'revoked', 'k1', now() + interval '1 h', null, now()),
+               ('d', 'past', 'k1', now() - interval '1 h', null, null),
+               ('e', 'by a revoked key', 'k2', now() + interval '1 h', null, null),
+               (case %(t)s when 'acme' then 'f' else '0' end, 'only ' || %(t)s::text, 'k1', now() + interval '1 h', null, null))
+       as made (letter, token, by, until, accepted, revoked);
+insert into auth.refresh_token (tenant_id, token_hash, family, key_prefix, idle_expires_at, expires_at)
+select %(t)s, 'of a person', %(l)s::uuid, 'usr_' || repeat('b', 24), now() + interval '1 h', now() + interval '1 d';
 insert into value.model (tenant_id, model, version, text, content_hash, written_by)
 select %(t)s, key, 1, %(s)s, repeat('0', 64), 'k1' from unnest(array['m', 'only ' || %(t)s::text]) as key;
 insert into audit.entry values (%(t)s, 1, json_build_object('object', 'INV-1', 'digest', %(s)s::text), sha256('chain')),

@@ -17,6 +17,7 @@ from tests.commands.billing.test_simulate import CATALOG, EARLY, STARTED
 from tests.services.value.test_value_step import MODEL, committed
 from tests.support.help_examples import examples, run_example, steps
 from tests.support.ledger import World
+from tests.support.people import add_person
 from tests.support.shared_servers import private_folder
 from tests.support.terminal import at_terminal, commands, faults
 from tests.support.warehouse_billing import run
@@ -96,6 +97,7 @@ def facts(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -
     analysts.add(settings, name, ["acme"])
     with connect(settings, "builder") as connection:
         found |= {"analyst": name, "key": issue_api_key(connection, "acme", name="test").split("_")[1]}
+    add_person(settings, "viewer", email="bob@example.com")
     endpoints = [webhooks.add_endpoint(settings, "acme", "https://example.com/hooks", [])["endpoint"] for _ in range(2)]
     found |= {"endpoint": endpoints[0], "unused": endpoints[1]}
     found["delivery"] = str(webhooks.send_test(settings, "acme", endpoints[0]))

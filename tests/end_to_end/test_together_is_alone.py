@@ -66,6 +66,7 @@ COMMANDS = {
     **dict.fromkeys(("up", "down", "status", "logs", "doctor", "demo"), SERVERS),
     **dict.fromkeys(("tenants add", "tenants key", "tenants revoke", "tenants rotate"), KEYS),
     **dict.fromkeys(("analysts add", "analysts remove", "analysts list"), KEYS),
+    **dict.fromkeys(("users invite", "users list", "users disable"), KEYS),
     **dict.fromkeys(
         ("value commit", "value approve", "value accept", "value dispute", "value withdraw", "rerate apply"),
         "done between the runs, by the function behind it (tests/support/company_files.py)",
@@ -114,6 +115,7 @@ EMPTY = {
     "auth.api_key": KEYS,
     "auth.refresh_token": KEYS,
     "auth.portal_link": KEYS,
+    **dict.fromkeys(("auth.user_account", "auth.invitation"), KEYS),
     "guard.analyst_tenant": KEYS,
     "audit.entry": "put in order when it is asked for, after the tables were read",
     "inbox.answer": "answers to writes of the API, asked for after the tables were read",

@@ -29,6 +29,7 @@ HANDBOOK: dict[str, list[str]] = {
         "cookbook.md",
         "api.md",
         "clients.md",
+        "people.md",
         "migrate.md",
         "audit.md",
         "privacy.md",

@@ -55,6 +55,16 @@ def fill(admin: psycopg.Connection[Any]) -> None:
             [tenant, f"hash of {tenant}", secret_of(tenant)],
         )
         admin.execute(
+            "insert into auth.user_account (tenant_id, user_id, email, role)"
+            " values (%s, 'usr_' || repeat('f', 24), 'f@x', 'viewer')",
+            [tenant],
+        )
+        admin.execute(
+            "insert into auth.invitation (tenant_id, invitation, email, role, token_hash, invited_by, expires_at)"
+            " values (%s, 'inv_' || repeat('f', 24), 'f@x', 'viewer', 'f', 'system', now())",
+            [tenant],
+        )
+        admin.execute(
             "insert into auth.portal_link (tenant_id, link_hash, customer, key_prefix, expires_at)"
             " values (%s, 'link', 'c', 'k', now())",
             [tenant],

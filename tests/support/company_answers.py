@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from serving_api import database
 from tests.support.company_files import RUNS, other_catalog, rows_of
 from tests.support.ledger import instant
+from tests.support.people import PASSWORD, log_in, mails, token_in
 from tests.support.serving import bearer, serving
 from valueverse.cli import app
 from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
@@ -45,7 +46,11 @@ WITHOUT = (
 """When and by which run a row was written: all that may differ."""
 
 
-RANDOM = {"api_key.created", "api_key.rotated", "api_key.revoked", "session.opened", "events.received"}
+RANDOM = {
+    *("api_key.created", "api_key.rotated", "api_key.revoked", "session.opened", "events.received"),
+    *("invitation.created", "invitation.accepted", "invitation.revoked"),
+    *("user.created", "user.role_changed", "user.disabled"),
+}
 """Entries of the audit log about something whose name is random."""
 SENT = {
     "specversion": "1.0", "id": "sent", "source": "test", "type": "call", "subject": "c1",
@@ -156,10 +161,10 @@ async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]
             return query(store, function, arguments)
 
         with patch.object(database, "_rows", rows), patch.object(Functions, "query", asked):
-            return {name: text async for name, text in _answers(running, tenant)}, called
+            return {name: text async for name, text in _answers(running, settings, tenant)}, called
 
 
-async def _answers(running: Api, tenant: str) -> Any:
+async def _answers(running: Api, settings: Settings, tenant: str) -> Any:
     for path in ("/v1/invoices", "/v1/customers"):
         rows = [row async for row in _pages(running, tenant, path)]
         yield path, json.dumps(rows)
@@ -223,6 +228,8 @@ async def _answers(running: Api, tenant: str) -> Any:
         yield f"model {what}", answered.text
     async for name, text in _portal(running, tenant, asked):
         yield name, text
+    async for name, text in _people(running, settings, tenant, asked):
+        yield name, text
     yield "nobody", (await running.get(tenant, "/v1/customers/nobody/usage")).text.split('"instance"', maxsplit=1)[0]
     ready = await running.client.get("/readyz")
     yield "ready", f"{ready.status_code} {ready.text}"
@@ -248,6 +255,28 @@ async def _portal(running: Api, tenant: str, asked: dict[str, str]) -> Any:
     for customer in ("c1", "c2", "nobody"):
         usage = await get(f"/v1/customers/{customer}/usage", headers=mine)
         yield f"portal usage {customer}", usage.text.split('"instance"', maxsplit=1)[0]
+
+
+async def _people(running: Api, settings: Settings, tenant: str, asked: dict[str, str]) -> Any:
+    """Whom the tenant invites, what such a person may do, and what remains of it."""
+    post, get = running.client.post, running.client.get
+    for email in ("kept@example.com", "revoked@example.com"):
+        made = (await post("/v1/invitations", json={"email": email, "role": "viewer"}, headers=asked)).json()
+        yield f"invited {email}", f"{made['role']} {made['state']}"
+    await running.client.delete(f"/v1/invitations/{made['id']}", headers=asked)
+    accepted = {"token": token_in(mails(settings, "kept@example.com")[-1]), "password": PASSWORD}
+    yield "accepted", str((await post("/v1/invitations/accept", json=accepted)).status_code)
+    session = (await log_in(running, "kept@example.com", tenant=tenant)).json()
+    mine = bearer(session["access_token"])
+    yield "person", (await get("/v1/invoices", headers=mine)).text
+    user = (await get("/v1/me", headers=mine)).json()["id"]
+    await running.app.state.service.database.call("rehash_password", tenant, user, "another", "none")
+    change = {"json": {"role": "analyst"}, "headers": asked | {"If-Match": "*"}}
+    yield "changed", (await running.client.patch(f"/v1/users/{user}", **change)).json()["role"]
+    await post(f"/v1/users/{user}/disable", headers=asked)
+    for path in ("/v1/users", "/v1/invitations"):
+        rows = (await get(path, headers=asked)).json()["data"]
+        yield path, str([(row["email"], row["role"], row.get("state")) for row in rows])
 
 
 async def _pages(running: Api, tenant: str, path: str, **query: Any) -> Any:

@@ -79,6 +79,22 @@ class Settings(BaseSettings):
     )
     events_a_minute_of: str = Field(default="", description="the same of single tenants: acme=5000, birch=20000")
 
+    app_url: str = Field(
+        default="http://127.0.0.1:3000",
+        pattern=r"^https?://[^\s?#]+[^\s?#/]$",
+        description="web app that mails link to",
+    )
+    smtp_url: str | None = Field(
+        default=None,
+        pattern=r"^(smtp|smtps)://[^\s?#/]+$",
+        description="smtp://user@host:587 (STARTTLS) or smtps://user@host:465; None: a folder gets the mails",
+    )
+    mail_from: str = Field(
+        default="ValueVerse <valueverse@localhost>",
+        pattern=r"^[^\r\n]+@[^\r\n@]+$",
+        description="sender of mails",
+    )
+
     tenant: str | None = Field(
         default=None, pattern=f"^{TENANT_KEY.pattern}$", description="whom commands mean that name nobody"
     )
@@ -115,6 +131,7 @@ class Settings(BaseSettings):
         "tenant",
         "fonts",
         "otlp_endpoint",
+        "smtp_url",
         mode="before",
     )
     @classmethod
@@ -176,6 +193,11 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         """The Dagster instance's folder (``dagster.yaml``, compute logs)."""
         return self.home / "dagster"
+
+    @property
+    def mail_dir(self) -> Path:
+        """Mails, a file each, where no mail server is set."""
+        return self.home / "mail"
 
     @property
     def logs(self) -> Path:

@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER, repeatable
 from serving_api.problems import Problem
-from serving_api.responses import page, refuse_parameters, refuse_repeated, respond
+from serving_api.responses import refuse_parameters
+from serving_api.routes.identity.listing import listed
 from serving_api.routes.identity.schemas import (
     ApiKeyPage,
     IssuedKey,
@@ -38,17 +39,7 @@ _Prefix = Annotated[str, Path(pattern="^[a-z0-9]{12}$", description="Of the key.
 @router.get("", response_model=ApiKeyPage, summary="List API keys")
 async def list_keys(request: Request, query: Annotated[KeyQuery, Query()], identity: _Administrator) -> Response:
     """Every key of the tenant, also revoked and expired ones, the oldest first; never a secret."""
-    refuse_repeated(request)
-    service = service_of(request)
-    scope = ("api_keys", identity.tenant)
-    created, prefix = service.cursors.read(scope, query.cursor, 2)
-    after = None if created is None else datetime.fromisoformat(created)
-    found = await service.database.call("api_keys", identity.tenant, after, prefix, query.limit + 1)
-    cursor = None
-    if len(found) > query.limit:
-        last = found[query.limit - 1]
-        cursor = service.cursors.make(scope, [last["created_at"].isoformat(), last["prefix"]])
-    return respond(request, page([_shown(row) for row in found], query.limit, cursor))
+    return await listed(request, identity, query, ("api_keys",), "prefix", _shown)
 
 
 @router.post(

@@ -18,10 +18,11 @@ from serving_api.routes.identity.schemas import NewPortalLink, PortalExchange, P
 from serving_api.routes.identity.sessions import IDLE, LIFETIME, answered_session, claimed_tenant
 from serving_api.schemas import Session
 from serving_api.security.authentication import requires, spend_request, wrong_credentials
-from serving_api.security.tokens import PORTAL_LINK, Identity, new_refresh_token, refused_token
+from serving_api.security.tokens import Identity, refused_token
 from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.platform.access.api_keys import digest
+from valueverse.platform.access.opaque_tokens import PORTAL_LINK, REFRESH, new_token
 
 router = APIRouter(prefix="/v1/portal-sessions", tags=["sessions"])
 
@@ -43,7 +44,7 @@ async def create_link(
         answered = await again.begin(transaction, tenant)
         if answered is not None:
             return answered
-        token, lifetime = new_refresh_token(tenant, PORTAL_LINK), timedelta(minutes=given.expires_in_minutes)
+        token, lifetime = new_token(tenant, PORTAL_LINK), timedelta(minutes=given.expires_in_minutes)
         asked = (given.customer, digest(token), lifetime)
         sent_by = (identity.key_prefix, request.scope["exchange"].request_id)
         rows = await transaction.call("create_portal_link", tenant, identity.family, *asked, *sent_by)
@@ -61,7 +62,7 @@ async def create_link(
 async def exchange(request: Request, given: PortalExchange) -> Response:
     """Exchange the token of a link for a session, which reads invoices and usage of its customer and nothing else."""
     tenant = await claimed_tenant(request, given.token)
-    refresh, family = new_refresh_token(tenant), uuid.uuid4()
+    refresh, family = new_token(tenant, REFRESH), uuid.uuid4()
     service = service_of(request)
     made = (family, digest(refresh), IDLE, LIFETIME, request.scope["exchange"].request_id)
     rows = await service.database.call("open_portal_session", tenant, digest(given.token), *made)

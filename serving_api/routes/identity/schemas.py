@@ -23,14 +23,27 @@ def _number(value: object) -> object:
     return [value] if isinstance(value, str | bool) else value
 
 
+class Person(BaseModel):
+    """Who a person is."""
+
+    email: Annotated[str, Field(examples=["ada@example.com"])]
+    name: str | None
+    role: Annotated[str, Field(examples=["finance"])]
+
+
 class Me(BaseModel):
     """Who the session acts for."""
 
     tenant: Annotated[str, Field(examples=["northwind-ai"])]
-    kind: Annotated[Literal["api_key", "portal"], Field(description="What signed in.")]
+    kind: Annotated[Literal["api_key", "user", "portal"], Field(description="What signed in.")]
     id: Annotated[
-        str, Field(description="Prefix of the API key; in the portal the customer.", examples=["k3x9q2m4ab7c"])
+        str,
+        Field(
+            description="Prefix of the API key; of a person its id; in the portal the customer.",
+            examples=["k3x9q2m4ab7c"],
+        ),
     ]
+    user: Annotated[Person | None, Field(description="Of a session of a person.")]
     scopes: Annotated[list[Scope], Field(description="What it may do; `admin` stands for all of them.")]
     session: Annotated[str, Field(examples=["3f0a6f0e-4b7c-5d5a-9f43-0d8c8a1c2b11"])]
 

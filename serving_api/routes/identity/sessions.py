@@ -22,9 +22,10 @@ from serving_api.security.authentication import (
     spend_request,
     wrong_credentials,
 )
-from serving_api.security.tokens import ACCESS_SECONDS, Identity, new_refresh_token, tenant_of_refresh_token
+from serving_api.security.tokens import ACCESS_SECONDS, Identity
 from serving_api.service import service_of
 from valueverse.platform.access.api_keys import digest
+from valueverse.platform.access.opaque_tokens import REFRESH, new_token, tenant_of_token
 
 if TYPE_CHECKING:
     from serving_api.service import Service
@@ -42,7 +43,7 @@ async def open_session(request: Request) -> Response:
     key = bearer(request) or await _key_in_body(request)
     identity = await identity_of_key(request, key)
     tenant, prefix = identity.tenant, identity.key_prefix
-    refresh = new_refresh_token(tenant)
+    refresh = new_token(tenant, REFRESH)
     await service.database.call("open_session", tenant, prefix, identity.family, digest(refresh), IDLE, LIFETIME)
     service.log.info("session opened", tenant=tenant, key=prefix, family=str(identity.family))
     return answered_session(service, identity, refresh)
@@ -53,7 +54,7 @@ async def refresh_session(request: Request, given: RefreshRequest) -> Response:
     """Each refresh token is good once. One that comes a second time ends its session: somebody has a copy."""
     service = service_of(request)
     tenant = await claimed_tenant(request, given.refresh_token)
-    refresh = new_refresh_token(tenant)
+    refresh = new_token(tenant, REFRESH)
     arrived = request.scope["exchange"].arrived
 
     def waited() -> timedelta:
@@ -97,7 +98,7 @@ async def claimed_tenant(request: Request, token: str) -> str:
         Problem: ``invalid-credentials``, ``rate-limited``.
     """
     await look(request, address_of(request))
-    tenant = tenant_of_refresh_token(token)
+    tenant = tenant_of_token(token)
     if tenant is None:
         raise await wrong_credentials(request, "token refused", None)
     # Only looked at: whoever writes a tenant into a false token must not use up that tenant's requests.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -40,10 +41,15 @@ pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.security]
 READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscription", "billing.invoice",
 "billing.invoice_void", "billing.invoice_line", "billing.journal_entry", "billing.journal_posting",
 "billing.credit_note", "billing.unchanged_invoice", "billing.usage_daily", "billing.rejected_event",
-        "auth.refresh_token", "auth.api_key", "auth.portal_link",
+        "auth.refresh_token", "auth.api_key", "auth.portal_link", "auth.user_account", "auth.invitation",
         "billing.invoice_credit", "billing.invoice_discount", "billing.rerating",
         "value.proposal", "value.verdict", "inbox.batch", "inbox.answer", "audit.entry", "value.model",
         "billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt")  # fmt: skip
+
+
+def user_of(tenant: str) -> str:
+    """The person that the tenant has here."""
+    return f"usr_{hashlib.sha256(tenant.encode()).hexdigest()[:24]}"
 
 
 def addresses(tenant: str) -> dict[str, str]:
@@ -71,6 +77,9 @@ def addresses(tenant: str) -> dict[str, str]:
         "/v1/webhook-endpoints/{endpoint}": f"/v1/webhook-endpoints/{webhook_of(tenant)}",
         "/v1/webhook-deliveries": "/v1/webhook-deliveries",
         "/v1/webhook-deliveries/{delivery}": f"/v1/webhook-deliveries/{delivery_of(tenant)}",
+        "/v1/users": "/v1/users",
+        "/v1/users/{user}": f"/v1/users/{user_of(tenant)}",
+        "/v1/invitations": "/v1/invitations",
         "/v1/events": "/v1/events",
         "/v1/events/{source}/{id}": f"/v1/events/{quote(waiting_event(tenant)['source'], safe='')}/e%2F1",
     }
@@ -121,6 +130,19 @@ def keys(keys: dict[str, str], module_settings: Settings) -> dict[str, str]:
     for world in worlds:
         secret = secret_of(world.tenant)
         world.start("2023-10-01", subscription=f"subscription {secret}", customer=f"customer {secret}")
+    with connect(module_settings, "admin") as connection:
+        for tenant in TENANTS:
+            secret = secret_of(tenant)
+            connection.execute(
+                "insert into auth.user_account (tenant_id, user_id, email, role, password_hash)"
+                " values (%s, %s, %s, 'viewer', %s)",
+                [tenant, user_of(tenant), f"{secret}@example.com", f"hash {secret}"],
+            )
+            connection.execute(
+                "insert into auth.invitation (tenant_id, invitation, email, role, token_hash, invited_by, expires_at)"
+                " values (%s, %s, %s, 'viewer', %s, 'system', now() + interval '1 d')",
+                [tenant, user_of(tenant).replace("usr", "inv"), f"new {secret}@example.com", f"invited by {tenant}"],
+            )
     facts = pl.concat([world.lake_facts() for world in worlds])
     Lake(module_settings.lake_url).overwrite(BILLING_FACTS_TABLE, facts)
     return keys
@@ -198,6 +220,23 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "portal_invoice_history": ("%s, %s", [customer, f"{owner}-000001"]),
         "portal_customer_known": ("%s, %s", [customer, customer]),
         "portal_usage": ("%s, %s, null, null, null, null, null, null, null, 1000", [customer, customer]),
+        "sign_in_account": ("%s", [f"{secret_of(owner)}@example.com"]),
+        "open_user_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h', ''", [user_of(owner)]),
+        "user_session": ("%s, %s", [invoice_id(owner, "family"), user_of(owner)]),
+        "users": ("%s, null, null, 100", [user_of(owner)]),
+        "change_user": ("%s, %s, 'viewer', 'owner', 'key', ''", [invoice_id(owner, "family"), user_of(owner)]),
+        "invitations": ("null, null, null, 100", []),
+        "create_invitation": (
+            "%s, 'inv_000000000000000000000000', 'n@x', 'owner', 'h', '1 h', 'key', ''",
+            [invoice_id(owner, "family")],
+        ),
+        "revoke_invitation": (
+            "%s, %s, 'key', ''",
+            [invoice_id(owner, "family"), user_of(owner).replace("usr", "inv")],
+        ),
+        "invited_email": ("%s", [f"invited by {owner}"]),
+        "accept_invitation": ("%s, 'usr_000000000000000000000000', 'N', 'hash', ''", [f"invited by {owner}"]),
+        "rehash_password": ("%s, %s, 'worse'", [user_of(owner), f"hash {secret_of(owner)}"]),
         "api_keys": ("null, null, 100", []),
         "create_api_key": ("%s, 'made', 'h', '{admin}', 'n', null, 'key', ''", [invoice_id(owner, "family")]),
         "rotate_api_key": (

@@ -31,7 +31,7 @@ OPEN = {
 }  # fmt: skip
 """What a portal session may ask; each of them is judged below."""
 ANONYMOUS = re.compile(
-    "/v1/sessions(/refresh)?|/v1/portal-sessions/exchange|/v1/.well-known/jwks.json|/openapi.json|/docs.*|/healthz|/readyz"
+    "/v1/sessions(/refresh)?|/v1/portal-sessions/exchange|/v1/auth/login|/v1/invitations/accept|/v1/.well-known/jwks.json|/openapi.json|/docs.*|/healthz|/readyz"
 )
 """What nobody needs a token for; a portal's is no API key to sign in with."""
 
@@ -142,6 +142,7 @@ async def test_every_other_route_refuses_a_portal_session(api: Api) -> None:
     mine = bearer(token_of(api, MINE))
     asked = set()
     filled = {"key": quote(MINE), "number": "acme-000001", "sequence": "1", "prefix": "aaaaaaaaaaaa"}
+    filled |= {"user": f"usr_{'a' * 24}", "invitation": f"inv_{'a' * 24}"}
     for route in api.app.state.routes:
         for method in route.methods - {"HEAD"}:
             asked.add((method, route.path))

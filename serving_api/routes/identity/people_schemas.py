@@ -1,0 +1,105 @@
+"""Shapes of requests and answers about people."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serving_api.schemas import CustomerQuery
+from valueverse.platform.settings import TENANT_KEY
+from valueverse.services.people.addresses import LONGEST as LONGEST_ADDRESS
+from valueverse.services.people.passwords import LONGEST, SHORTEST
+
+Role = Literal["owner", "admin", "finance", "developer", "analyst", "viewer"]
+Tenant = Annotated[str, Field(pattern=f"^{TENANT_KEY.pattern}$", examples=["northwind-ai"])]
+Email = Annotated[str, Field(min_length=3, max_length=LONGEST_ADDRESS, examples=["ada@example.com"])]
+Password = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=LONGEST,
+        description=f"At least {SHORTEST} letters that are not guessed early.",
+        examples=["anchor violet teaspoon 82"],
+    ),
+]
+Opaque = Annotated[str, Field(min_length=1, max_length=256, description="As the mail's link carries it.")]
+_CREATED = ["2026-01-02T03:04:05.678901Z"]
+
+
+class UserQuery(CustomerQuery):
+    """Pages of people, or of invitations."""
+
+
+class Login(BaseModel):
+    """How a person signs in."""
+
+    model_config = ConfigDict(extra="forbid")
+    tenant: Tenant
+    email: Email
+    password: Annotated[str, Field(min_length=1, max_length=LONGEST, examples=["anchor violet teaspoon 82"])]
+
+
+class User(BaseModel):
+    """A person who signs in to the tenant."""
+
+    id: Annotated[str, Field(examples=["usr_4f1d3c2b5a697887f6e5d4c3"])]
+    email: Annotated[str, Field(examples=["ada@example.com"])]
+    name: str | None
+    role: Role
+    created_at: Annotated[str, Field(examples=_CREATED)]
+    disabled_at: Annotated[str | None, Field(description="A disabled person never signs in again.")]
+
+
+class UserPage(BaseModel):
+    """A page of people, the oldest first."""
+
+    data: list[User]
+    has_more: bool
+    next_cursor: Annotated[str | None, Field(description="Opaque; null on the last page.")]
+
+
+class UserChange(BaseModel):
+    """What of a person changes."""
+
+    model_config = ConfigDict(extra="forbid")
+    role: Annotated[Role, Field(examples=["finance"])]
+
+
+class NewInvitationBody(BaseModel):
+    """Whom to invite."""
+
+    model_config = ConfigDict(extra="forbid")
+    email: Email
+    role: Annotated[Role, Field(description="One that whoever invites may give.", examples=["analyst"])]
+
+
+class Invitation(BaseModel):
+    """An invitation, without the token that its mail carries."""
+
+    id: Annotated[str, Field(examples=["inv_4f1d3c2b5a697887f6e5d4c3"])]
+    email: Annotated[str, Field(examples=["ada@example.com"])]
+    role: Role
+    state: Literal["open", "accepted", "revoked", "expired"]
+    invited_by: Annotated[
+        str, Field(description="A person, an API key, or `system`.", examples=["usr_4f1d3c2b5a697887f6e5d4c3"])
+    ]
+    created_at: Annotated[str, Field(examples=_CREATED)]
+    expires_at: Annotated[str, Field(examples=_CREATED)]
+
+
+class InvitationPage(BaseModel):
+    """A page of invitations, the oldest first."""
+
+    data: list[Invitation]
+    has_more: bool
+    next_cursor: Annotated[str | None, Field(description="Opaque; null on the last page.")]
+
+
+class Acceptance(BaseModel):
+    """How an invitation becomes a person."""
+
+    model_config = ConfigDict(extra="forbid")
+    token: Opaque
+    name: Annotated[str | None, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")] = None
+    password: Password

@@ -1,0 +1,55 @@
+"""Calls of functions about people, of tenant acme, where birch has the same keys; see ``calls``."""
+
+from __future__ import annotations
+
+from tests.attacks.world import FAMILY, OF_BIRCH
+
+_PEOPLE = {letter: f"usr_{letter * 24}" for letter in "abcde"}
+_OWNER, _VIEWER, _GONE, _, _OF_BIRCH = _PEOPLE.values()
+_INVITED, _ACCEPTED = "inv_" + "a" * 24, "inv_" + "b" * 24
+_PERSONAL = "44444444-4444-4444-4444-444444444444"
+"""Session of the viewer, in both tenants."""
+CALLS: dict[str, str | None] = {
+    "sign_in_account('acme', 'a@x')": f"[('{_OWNER}', 'hash of zz-acme-only')]",
+    "sign_in_account('acme', 'c@x')": "[]",
+    "sign_in_account('acme', 'only birch')": "[]",
+    f"open_user_session('acme', '{_VIEWER}', '{OF_BIRCH}', 'new', '1 h', '1 h', '')": "[('viewer',)]",
+    f"open_user_session('acme', '{_GONE}', '{OF_BIRCH}', 'new', '1 h', '1 h', '')": "[(None,)]",
+    f"open_user_session('acme', '{_OF_BIRCH}', '{OF_BIRCH}', 'new', '1 h', '1 h', '')": "[(None,)]",
+    f"user_session('acme', '{_PERSONAL}', '{_VIEWER}')": "[('viewer',)]",
+    f"user_session('acme', '{_PERSONAL}', '{_OWNER}')": "[(None,)]",
+    f"user_session('acme', '{FAMILY}', '{_VIEWER}')": "[(None,)]",
+    "users('acme', null, null, null, 100)": None,
+    f"users('acme', '{_OF_BIRCH}', null, null, 100)": "[]",
+    f"change_user('acme', '{FAMILY}', '{_VIEWER}', 'viewer', 'admin', 'k1', '')": "[('changed',)]",
+    f"change_user('acme', '{FAMILY}', '{_VIEWER}', 'viewer', null, 'k1', '')": "[('changed',)]",
+    f"change_user('acme', '{FAMILY}', '{_VIEWER}', 'analyst', 'admin', 'k1', '')": "[('moved',)]",
+    f"change_user('acme', '{FAMILY}', '{_GONE}', 'admin', 'viewer', 'k1', '')": "[('moved',)]",
+    f"change_user('acme', '{FAMILY}', '{_OF_BIRCH}', 'viewer', 'admin', 'k1', '')": "[('moved',)]",
+    f"change_user('acme', '{FAMILY}', '{_OWNER}', 'owner', 'admin', 'k1', '')": "[('last_owner',)]",
+    f"change_user('acme', '{FAMILY}', '{_OWNER}', 'owner', null, 'k1', '')": "[('last_owner',)]",
+    f"change_user('acme', '{OF_BIRCH}', '{_VIEWER}', 'viewer', 'admin', 'k1', '')": "[('ended',)]",
+    "invitations('acme', null, null, null, 100)": None,
+    f"invitations('acme', 'inv_{'0' * 24}', null, null, 100)": "[]",
+    f"create_invitation('acme', '{FAMILY}', 'inv_{'9' * 24}', 'n@x', 'viewer', 'h', '1 h', 'k1', '')": "[('made',)]",
+    f"create_invitation('acme', '{FAMILY}', 'inv_{'9' * 24}', 'a@x', 'viewer', 'h', '1 h', 'k1', '')": "[('known',)]",
+    f"create_invitation('acme', '{OF_BIRCH}', 'inv_{'9' * 24}', 'n@x', 'viewer', 'h', '1 h', 'k1', '')": (
+        "[('ended',)]"
+    ),
+    f"revoke_invitation('acme', '{FAMILY}', '{_INVITED}', 'k1', '')": "[('revoked',)]",
+    f"revoke_invitation('acme', '{FAMILY}', '{_ACCEPTED}', 'k1', '')": "[('unknown',)]",
+    f"revoke_invitation('acme', '{FAMILY}', 'inv_{'0' * 24}', 'k1', '')": "[('unknown',)]",
+    f"revoke_invitation('acme', '{OF_BIRCH}', '{_INVITED}', 'k1', '')": "[('ended',)]",
+    "invited_email('acme', 'invited')": "[('zz-acme-only',)]",
+    **{
+        f"invited_email('acme', '{token}')": "[(None,)]"
+        for token in ("accepted", "revoked", "past", "by a revoked key", "only birch")
+    },
+    f"accept_invitation('acme', 'invited', 'usr_{'9' * 24}', 'N', 'hash', '')": "[(True,)]",
+    **{
+        f"accept_invitation('acme', '{token}', 'usr_{'9' * 24}', 'N', 'hash', '')": "[(False,)]"
+        for token in ("accepted", "revoked", "past", "by a revoked key", "only birch")
+    },
+    f"rehash_password('acme', '{_OWNER}', 'hash of zz-acme-only', 'better')": "[('',)]",
+    f"rehash_password('acme', '{_OF_BIRCH}', 'hash of zz-birch-only', 'worse')": "[('',)]",
+}

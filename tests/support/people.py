@@ -1,0 +1,69 @@
+"""People of a tenant in a test: made in the database, signed in over HTTP, and the mails that they got."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from email import message_from_bytes, policy
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from tests.support.serving import bearer
+from valueverse.platform.warehouse import connect
+from valueverse.services.people.passwords import hash_password
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+    import httpx
+
+    from tests.support.serving import Api
+    from valueverse.platform.settings import Settings
+
+PASSWORD = "anchor violet teaspoon 82"
+
+
+@cache
+def _hashed() -> str:
+    return hash_password(PASSWORD)
+
+
+def add_person(settings: Settings, role: str, tenant: str = "acme", email: str | None = None) -> tuple[str, str]:
+    """Id and address of a person with ``PASSWORD``."""
+    user = f"usr_{secrets.token_hex(12)}"
+    address = email or f"{user[4:12]}@example.com"
+    with connect(settings, "admin") as connection:
+        connection.execute(
+            "insert into auth.user_account (tenant_id, user_id, email, role, password_hash)"
+            " values (%s, %s, %s, %s, %s)",
+            [tenant, user, address, role, _hashed()],
+        )
+    return user, address
+
+
+async def log_in(api: Api, email: str, password: str = PASSWORD, tenant: str = "acme", **more: str) -> httpx.Response:
+    """The answer to a log-in."""
+    body = {"tenant": tenant, "email": email, "password": password, **more}
+    return await api.client.post("/v1/auth/login", json=body)
+
+
+async def person(api: Api, settings: Settings, role: str, tenant: str = "acme") -> tuple[str, dict[str, str]]:
+    """Id of a new person, and the header of a session of theirs."""
+    user, email = add_person(settings, role, tenant)
+    answer = await log_in(api, email, tenant=tenant)
+    assert answer.status_code == 200, answer.text
+    return user, bearer(answer.json()["access_token"])
+
+
+def mails(settings: Settings, to: str) -> list[EmailMessage]:
+    """What was mailed to an address, the oldest first."""
+    files = sorted(settings.mail_dir.glob("*.eml"), key=lambda path: path.stat().st_mtime_ns)
+    found = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in files]
+    return [mail for mail in found if mail["To"] == to]
+
+
+def token_in(mail: Any) -> str:
+    """The token of a mail's link."""
+    found = re.search(r"#(vv\w_\S+)", mail.get_content())
+    assert found
+    return found.group(1)

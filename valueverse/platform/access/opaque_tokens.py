@@ -1,0 +1,34 @@
+"""Opaque tokens: random, good once, stored as a hash; each contains its tenant, so that it is looked for among that
+tenant's rows alone."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import secrets
+
+from valueverse.platform.settings import TENANT_KEY
+
+REFRESH, PORTAL_LINK, INVITATION = "vvr", "vvp", "vvi"
+"""How they begin: of a session, of a link to the portal, of an invitation."""
+_OPAQUE = re.compile(r"vv[rpi]_([A-Za-z0-9_-]{2,84})\.([A-Za-z0-9_-]{43})")
+
+
+def new_token(tenant: str, kind: str) -> str:
+    """A random token of 256 bits for ``tenant``; ``kind`` is how it begins."""
+    place = base64.urlsafe_b64encode(tenant.encode()).rstrip(b"=").decode()
+    return f"{kind}_{place}.{secrets.token_urlsafe(32)}"
+
+
+def tenant_of_token(token: str) -> str | None:
+    """The tenant an opaque token claims to be of; None for what cannot be one. Its hash has the last word."""
+    found = _OPAQUE.fullmatch(token)
+    if found is None:
+        return None
+    place = found.group(1)
+    try:
+        tenant = base64.b64decode(place + "=" * (-len(place) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    return tenant if TENANT_KEY.fullmatch(tenant) else None
