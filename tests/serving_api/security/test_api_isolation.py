@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 import hashlib
+import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
