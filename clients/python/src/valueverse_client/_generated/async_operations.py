@@ -23,6 +23,10 @@ class AsyncOperations:
         """Revoke an API key."""
         await self._ask("DELETE", "/v1/api-keys/{prefix}", {"prefix": prefix})
 
+    async def delete_invitation(self, invitation: str) -> None:
+        """Revoke an invitation."""
+        await self._ask("DELETE", "/v1/invitations/{invitation}", {"invitation": invitation})
+
     async def get_api_keys(self, *, limit: int | None = None, cursor: str | None = None) -> types.ApiKeyPage:
         """List API keys."""
         return await self._ask("GET", "/v1/api-keys", {}, query={"limit": limit, "cursor": cursor})
@@ -171,6 +175,14 @@ class AsyncOperations:
         """The process lives."""
         return await self._ask("GET", "/healthz", {})
 
+    async def get_invitations(self, *, limit: int | None = None, cursor: str | None = None) -> types.InvitationPage:
+        """List invitations."""
+        return await self._ask("GET", "/v1/invitations", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_invitations(self, *, limit: int | None = None) -> AsyncIterator[types.Invitation]:
+        """List invitations; every row, page by page."""
+        return self._iterate(self.get_invitations, limit=limit)
+
     async def get_invoice(self, number: str) -> types.Invoice:
         """An invoice's document."""
         return await self._ask("GET", "/v1/invoices/{number}", {"number": number})
@@ -255,6 +267,18 @@ class AsyncOperations:
         """List rejected billing events; every row, page by page."""
         return self._iterate(self.get_rejected_events, limit=limit)
 
+    async def get_user(self, user: str) -> types.User:
+        """A person."""
+        return await self._ask("GET", "/v1/users/{user}", {"user": user})
+
+    async def get_users(self, *, limit: int | None = None, cursor: str | None = None) -> types.UserPage:
+        """List people."""
+        return await self._ask("GET", "/v1/users", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_users(self, *, limit: int | None = None) -> AsyncIterator[types.User]:
+        """List people; every row, page by page."""
+        return self._iterate(self.get_users, limit=limit)
+
     async def get_value_model(self, key: str, *, version: int | None = None) -> types.StoredModel:
         """A value model's text."""
         return await self._ask("GET", "/v1/value-models/{key}", {"key": key}, query={"version": version})
@@ -267,6 +291,90 @@ class AsyncOperations:
         """List value models; every row, page by page."""
         return self._iterate(self.get_value_models, limit=limit)
 
+    async def get_webhook_deliveries(
+        self,
+        *,
+        endpoint: str | None = None,
+        type: Literal[
+            "invoice.drafted",
+            "invoice.finalised",
+            "invoice.voided",
+            "credit_note.issued",
+            "commit.proposed",
+            "commit.approved",
+            "fee.proposed",
+            "fee.disputed",
+            "run.completed",
+            "quality.held",
+            "webhook.test",
+        ]
+        | None = None,
+        from_: str | datetime | None = None,
+        to: str | datetime | None = None,
+        state: Literal["waiting", "delivered", "dead"] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.DeliveryPage:
+        """List webhook deliveries."""
+        return await self._ask(
+            "GET",
+            "/v1/webhook-deliveries",
+            {},
+            query={
+                "endpoint": endpoint,
+                "type": type,
+                "from": from_,
+                "to": to,
+                "state": state,
+                "limit": limit,
+                "cursor": cursor,
+            },
+        )
+
+    def iterate_webhook_deliveries(
+        self,
+        *,
+        endpoint: str | None = None,
+        type: Literal[
+            "invoice.drafted",
+            "invoice.finalised",
+            "invoice.voided",
+            "credit_note.issued",
+            "commit.proposed",
+            "commit.approved",
+            "fee.proposed",
+            "fee.disputed",
+            "run.completed",
+            "quality.held",
+            "webhook.test",
+        ]
+        | None = None,
+        from_: str | datetime | None = None,
+        to: str | datetime | None = None,
+        state: Literal["waiting", "delivered", "dead"] | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[types.Delivery]:
+        """List webhook deliveries; every row, page by page."""
+        return self._iterate(
+            self.get_webhook_deliveries, endpoint=endpoint, type=type, from_=from_, to=to, state=state, limit=limit
+        )
+
+    async def get_webhook_delivery(self, delivery: int) -> types.DeliveryDetail:
+        """A webhook delivery."""
+        return await self._ask("GET", "/v1/webhook-deliveries/{delivery}", {"delivery": delivery})
+
+    async def get_webhook_endpoint(self, endpoint: str) -> types.Endpoint:
+        """A webhook endpoint."""
+        return await self._ask("GET", "/v1/webhook-endpoints/{endpoint}", {"endpoint": endpoint})
+
+    async def get_webhook_endpoints(self, *, limit: int | None = None, cursor: str | None = None) -> types.EndpointPage:
+        """List webhook endpoints."""
+        return await self._ask("GET", "/v1/webhook-endpoints", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_webhook_endpoints(self, *, limit: int | None = None) -> AsyncIterator[types.Endpoint]:
+        """List webhook endpoints; every row, page by page."""
+        return self._iterate(self.get_webhook_endpoints, limit=limit)
+
     async def get_well_known_jwks_json(self) -> dict[str, Any]:
         """Public keys of access tokens."""
         return await self._ask("GET", "/v1/.well-known/jwks.json", {})
@@ -277,6 +385,22 @@ class AsyncOperations:
         """Change a customer."""
         return await self._ask(
             "PATCH", "/v1/customers/{key}", {"key": key}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    async def patch_user(self, user: str, body: types.UserChange, *, if_match: str) -> types.User:
+        """Give a person another role."""
+        return await self._ask("PATCH", "/v1/users/{user}", {"user": user}, headers={"If-Match": if_match}, body=body)
+
+    async def patch_webhook_endpoint(
+        self, endpoint: str, body: types.EndpointChange, *, if_match: str, idempotency_key: str | None = None
+    ) -> types.Endpoint:
+        """Change a webhook endpoint."""
+        return await self._ask(
+            "PATCH",
+            "/v1/webhook-endpoints/{endpoint}",
+            {"endpoint": endpoint},
+            headers={"If-Match": if_match, "Idempotency-Key": idempotency_key},
+            body=body,
         )
 
     async def post_api_key_rotate(
@@ -294,6 +418,10 @@ class AsyncOperations:
     async def post_api_keys(self, body: types.NewKey, *, idempotency_key: str | None = None) -> types.IssuedKey:
         """Make an API key."""
         return await self._ask("POST", "/v1/api-keys", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def post_auth_login(self, body: types.Login) -> types.Session:
+        """Sign in with a password."""
+        return await self._ask("POST", "/v1/auth/login", {}, body=body)
 
     async def post_catalogs(
         self, body: dict[str, Any] | str, *, on: str | None = None, idempotency_key: str | None = None
@@ -322,6 +450,16 @@ class AsyncOperations:
     async def post_events(self, body: types.Event | list[types.Event]) -> types.EventReceipt:
         """Send events."""
         return await self._ask("POST", "/v1/events", {}, body=body)
+
+    async def post_invitations(
+        self, body: types.NewInvitationBody, *, idempotency_key: str | None = None
+    ) -> types.Invitation:
+        """Invite a person."""
+        return await self._ask("POST", "/v1/invitations", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def post_invitations_accept(self, body: types.Acceptance) -> types.Session:
+        """Accept an invitation."""
+        return await self._ask("POST", "/v1/invitations/accept", {}, body=body)
 
     async def post_invoice_void(
         self, key: str, body: types.PostInvoiceVoidBody, *, idempotency_key: str | None = None
@@ -405,6 +543,12 @@ class AsyncOperations:
         """Start a subscription."""
         return await self._ask("POST", "/v1/subscriptions", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
 
+    async def post_user_disable(self, user: str, *, idempotency_key: str | None = None) -> types.User:
+        """Disable a person."""
+        return await self._ask(
+            "POST", "/v1/users/{user}/disable", {"user": user}, headers={"Idempotency-Key": idempotency_key}
+        )
+
     async def post_value_model_check(self, key: str, body: dict[str, Any] | str | None = None) -> types.ModelCheck:
         """Check a value model."""
         return await self._ask("POST", "/v1/value-models/{key}/check", {"key": key}, body=body)
@@ -422,6 +566,76 @@ class AsyncOperations:
     async def post_wallets(self, body: types.PostWalletsBody, *, idempotency_key: str | None = None) -> types.Written:
         """Give or take credit."""
         return await self._ask("POST", "/v1/wallets", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def post_webhook_deliveries_replay(
+        self, body: types.Replay | None = None, *, idempotency_key: str | None = None
+    ) -> types.Replayed:
+        """Replay webhook deliveries."""
+        return await self._ask(
+            "POST", "/v1/webhook-deliveries/replay", {}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    async def post_webhook_delivery_replay(
+        self, delivery: int, *, idempotency_key: str | None = None
+    ) -> types.Delivery:
+        """Replay a webhook delivery."""
+        return await self._ask(
+            "POST",
+            "/v1/webhook-deliveries/{delivery}/replay",
+            {"delivery": delivery},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    async def post_webhook_endpoint_disable(
+        self, endpoint: str, *, idempotency_key: str | None = None
+    ) -> types.Endpoint:
+        """Disable a webhook endpoint."""
+        return await self._ask(
+            "POST",
+            "/v1/webhook-endpoints/{endpoint}/disable",
+            {"endpoint": endpoint},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    async def post_webhook_endpoint_enable(
+        self, endpoint: str, *, idempotency_key: str | None = None
+    ) -> types.Endpoint:
+        """Enable a webhook endpoint."""
+        return await self._ask(
+            "POST",
+            "/v1/webhook-endpoints/{endpoint}/enable",
+            {"endpoint": endpoint},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    async def post_webhook_endpoint_rotate(
+        self, endpoint: str, body: types.SecretRotation | None = None, *, idempotency_key: str | None = None
+    ) -> types.EndpointSecret:
+        """Replace a webhook endpoint's secret."""
+        return await self._ask(
+            "POST",
+            "/v1/webhook-endpoints/{endpoint}/rotate",
+            {"endpoint": endpoint},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+
+    async def post_webhook_endpoint_test(self, endpoint: str, *, idempotency_key: str | None = None) -> types.Trial:
+        """Try a webhook endpoint."""
+        return await self._ask(
+            "POST",
+            "/v1/webhook-endpoints/{endpoint}/test",
+            {"endpoint": endpoint},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    async def post_webhook_endpoints(
+        self, body: types.NewEndpoint, *, idempotency_key: str | None = None
+    ) -> types.EndpointSecret:
+        """Make a webhook endpoint."""
+        return await self._ask(
+            "POST", "/v1/webhook-endpoints", {}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
 
     async def put_value_model(
         self, key: str, body: dict[str, Any] | str, *, if_match: str, idempotency_key: str | None = None

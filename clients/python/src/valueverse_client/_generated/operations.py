@@ -23,6 +23,10 @@ class Operations:
         """Revoke an API key."""
         self._ask("DELETE", "/v1/api-keys/{prefix}", {"prefix": prefix})
 
+    def delete_invitation(self, invitation: str) -> None:
+        """Revoke an invitation."""
+        self._ask("DELETE", "/v1/invitations/{invitation}", {"invitation": invitation})
+
     def get_api_keys(self, *, limit: int | None = None, cursor: str | None = None) -> types.ApiKeyPage:
         """List API keys."""
         return self._ask("GET", "/v1/api-keys", {}, query={"limit": limit, "cursor": cursor})
@@ -169,6 +173,14 @@ class Operations:
         """The process lives."""
         return self._ask("GET", "/healthz", {})
 
+    def get_invitations(self, *, limit: int | None = None, cursor: str | None = None) -> types.InvitationPage:
+        """List invitations."""
+        return self._ask("GET", "/v1/invitations", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_invitations(self, *, limit: int | None = None) -> Iterator[types.Invitation]:
+        """List invitations; every row, page by page."""
+        return self._iterate(self.get_invitations, limit=limit)
+
     def get_invoice(self, number: str) -> types.Invoice:
         """An invoice's document."""
         return self._ask("GET", "/v1/invoices/{number}", {"number": number})
@@ -249,6 +261,18 @@ class Operations:
         """List rejected billing events; every row, page by page."""
         return self._iterate(self.get_rejected_events, limit=limit)
 
+    def get_user(self, user: str) -> types.User:
+        """A person."""
+        return self._ask("GET", "/v1/users/{user}", {"user": user})
+
+    def get_users(self, *, limit: int | None = None, cursor: str | None = None) -> types.UserPage:
+        """List people."""
+        return self._ask("GET", "/v1/users", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_users(self, *, limit: int | None = None) -> Iterator[types.User]:
+        """List people; every row, page by page."""
+        return self._iterate(self.get_users, limit=limit)
+
     def get_value_model(self, key: str, *, version: int | None = None) -> types.StoredModel:
         """A value model's text."""
         return self._ask("GET", "/v1/value-models/{key}", {"key": key}, query={"version": version})
@@ -261,6 +285,90 @@ class Operations:
         """List value models; every row, page by page."""
         return self._iterate(self.get_value_models, limit=limit)
 
+    def get_webhook_deliveries(
+        self,
+        *,
+        endpoint: str | None = None,
+        type: Literal[
+            "invoice.drafted",
+            "invoice.finalised",
+            "invoice.voided",
+            "credit_note.issued",
+            "commit.proposed",
+            "commit.approved",
+            "fee.proposed",
+            "fee.disputed",
+            "run.completed",
+            "quality.held",
+            "webhook.test",
+        ]
+        | None = None,
+        from_: str | datetime | None = None,
+        to: str | datetime | None = None,
+        state: Literal["waiting", "delivered", "dead"] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.DeliveryPage:
+        """List webhook deliveries."""
+        return self._ask(
+            "GET",
+            "/v1/webhook-deliveries",
+            {},
+            query={
+                "endpoint": endpoint,
+                "type": type,
+                "from": from_,
+                "to": to,
+                "state": state,
+                "limit": limit,
+                "cursor": cursor,
+            },
+        )
+
+    def iterate_webhook_deliveries(
+        self,
+        *,
+        endpoint: str | None = None,
+        type: Literal[
+            "invoice.drafted",
+            "invoice.finalised",
+            "invoice.voided",
+            "credit_note.issued",
+            "commit.proposed",
+            "commit.approved",
+            "fee.proposed",
+            "fee.disputed",
+            "run.completed",
+            "quality.held",
+            "webhook.test",
+        ]
+        | None = None,
+        from_: str | datetime | None = None,
+        to: str | datetime | None = None,
+        state: Literal["waiting", "delivered", "dead"] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[types.Delivery]:
+        """List webhook deliveries; every row, page by page."""
+        return self._iterate(
+            self.get_webhook_deliveries, endpoint=endpoint, type=type, from_=from_, to=to, state=state, limit=limit
+        )
+
+    def get_webhook_delivery(self, delivery: int) -> types.DeliveryDetail:
+        """A webhook delivery."""
+        return self._ask("GET", "/v1/webhook-deliveries/{delivery}", {"delivery": delivery})
+
+    def get_webhook_endpoint(self, endpoint: str) -> types.Endpoint:
+        """A webhook endpoint."""
+        return self._ask("GET", "/v1/webhook-endpoints/{endpoint}", {"endpoint": endpoint})
+
+    def get_webhook_endpoints(self, *, limit: int | None = None, cursor: str | None = None) -> types.EndpointPage:
+        """List webhook endpoints."""
+        return self._ask("GET", "/v1/webhook-endpoints", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_webhook_endpoints(self, *, limit: int | None = None) -> Iterator[types.Endpoint]:
+        """List webhook endpoints; every row, page by page."""
+        return self._iterate(self.get_webhook_endpoints, limit=limit)
+
     def get_well_known_jwks_json(self) -> dict[str, Any]:
         """Public keys of access tokens."""
         return self._ask("GET", "/v1/.well-known/jwks.json", {})
@@ -271,6 +379,22 @@ class Operations:
         """Change a customer."""
         return self._ask(
             "PATCH", "/v1/customers/{key}", {"key": key}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    def patch_user(self, user: str, body: types.UserChange, *, if_match: str) -> types.User:
+        """Give a person another role."""
+        return self._ask("PATCH", "/v1/users/{user}", {"user": user}, headers={"If-Match": if_match}, body=body)
+
+    def patch_webhook_endpoint(
+        self, endpoint: str, body: types.EndpointChange, *, if_match: str, idempotency_key: str | None = None
+    ) -> types.Endpoint:
+        """Change a webhook endpoint."""
+        return self._ask(
+            "PATCH",
+            "/v1/webhook-endpoints/{endpoint}",
+            {"endpoint": endpoint},
+            headers={"If-Match": if_match, "Idempotency-Key": idempotency_key},
+            body=body,
         )
 
     def post_api_key_rotate(
@@ -288,6 +412,10 @@ class Operations:
     def post_api_keys(self, body: types.NewKey, *, idempotency_key: str | None = None) -> types.IssuedKey:
         """Make an API key."""
         return self._ask("POST", "/v1/api-keys", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def post_auth_login(self, body: types.Login) -> types.Session:
+        """Sign in with a password."""
+        return self._ask("POST", "/v1/auth/login", {}, body=body)
 
     def post_catalogs(
         self, body: dict[str, Any] | str, *, on: str | None = None, idempotency_key: str | None = None
@@ -314,6 +442,16 @@ class Operations:
     def post_events(self, body: types.Event | list[types.Event]) -> types.EventReceipt:
         """Send events."""
         return self._ask("POST", "/v1/events", {}, body=body)
+
+    def post_invitations(
+        self, body: types.NewInvitationBody, *, idempotency_key: str | None = None
+    ) -> types.Invitation:
+        """Invite a person."""
+        return self._ask("POST", "/v1/invitations", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def post_invitations_accept(self, body: types.Acceptance) -> types.Session:
+        """Accept an invitation."""
+        return self._ask("POST", "/v1/invitations/accept", {}, body=body)
 
     def post_invoice_void(
         self, key: str, body: types.PostInvoiceVoidBody, *, idempotency_key: str | None = None
@@ -395,6 +533,12 @@ class Operations:
         """Start a subscription."""
         return self._ask("POST", "/v1/subscriptions", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
 
+    def post_user_disable(self, user: str, *, idempotency_key: str | None = None) -> types.User:
+        """Disable a person."""
+        return self._ask(
+            "POST", "/v1/users/{user}/disable", {"user": user}, headers={"Idempotency-Key": idempotency_key}
+        )
+
     def post_value_model_check(self, key: str, body: dict[str, Any] | str | None = None) -> types.ModelCheck:
         """Check a value model."""
         return self._ask("POST", "/v1/value-models/{key}/check", {"key": key}, body=body)
@@ -410,6 +554,68 @@ class Operations:
     def post_wallets(self, body: types.PostWalletsBody, *, idempotency_key: str | None = None) -> types.Written:
         """Give or take credit."""
         return self._ask("POST", "/v1/wallets", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def post_webhook_deliveries_replay(
+        self, body: types.Replay | None = None, *, idempotency_key: str | None = None
+    ) -> types.Replayed:
+        """Replay webhook deliveries."""
+        return self._ask(
+            "POST", "/v1/webhook-deliveries/replay", {}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    def post_webhook_delivery_replay(self, delivery: int, *, idempotency_key: str | None = None) -> types.Delivery:
+        """Replay a webhook delivery."""
+        return self._ask(
+            "POST",
+            "/v1/webhook-deliveries/{delivery}/replay",
+            {"delivery": delivery},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def post_webhook_endpoint_disable(self, endpoint: str, *, idempotency_key: str | None = None) -> types.Endpoint:
+        """Disable a webhook endpoint."""
+        return self._ask(
+            "POST",
+            "/v1/webhook-endpoints/{endpoint}/disable",
+            {"endpoint": endpoint},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def post_webhook_endpoint_enable(self, endpoint: str, *, idempotency_key: str | None = None) -> types.Endpoint:
+        """Enable a webhook endpoint."""
+        return self._ask(
+            "POST",
+            "/v1/webhook-endpoints/{endpoint}/enable",
+            {"endpoint": endpoint},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def post_webhook_endpoint_rotate(
+        self, endpoint: str, body: types.SecretRotation | None = None, *, idempotency_key: str | None = None
+    ) -> types.EndpointSecret:
+        """Replace a webhook endpoint's secret."""
+        return self._ask(
+            "POST",
+            "/v1/webhook-endpoints/{endpoint}/rotate",
+            {"endpoint": endpoint},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+
+    def post_webhook_endpoint_test(self, endpoint: str, *, idempotency_key: str | None = None) -> types.Trial:
+        """Try a webhook endpoint."""
+        return self._ask(
+            "POST",
+            "/v1/webhook-endpoints/{endpoint}/test",
+            {"endpoint": endpoint},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def post_webhook_endpoints(
+        self, body: types.NewEndpoint, *, idempotency_key: str | None = None
+    ) -> types.EndpointSecret:
+        """Make a webhook endpoint."""
+        return self._ask("POST", "/v1/webhook-endpoints", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
 
     def put_value_model(
         self, key: str, body: dict[str, Any] | str, *, if_match: str, idempotency_key: str | None = None

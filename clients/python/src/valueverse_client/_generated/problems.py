@@ -18,7 +18,7 @@ class UnsupportedVersionError(ProblemError):
 
 
 class InvalidCredentialsError(ProblemError):
-    """The API key or refresh token is not valid. Sign in with a valid API key."""
+    """The credentials are not valid. Sign in with a valid API key or password."""
 
 
 class InvalidTokenError(ProblemError):
@@ -27,6 +27,10 @@ class InvalidTokenError(ProblemError):
 
 class InsufficientScopeError(ProblemError):
     """The session lacks a scope. Use an API key that has it."""
+
+
+class InsufficientRoleError(ProblemError):
+    """The role does not suffice. Ask an owner of the tenant."""
 
 
 class NotFoundError(ProblemError):
@@ -100,6 +104,7 @@ BY_TYPE: dict[str, type[ProblemError]] = {
     "urn:valueverse:problem:invalid-credentials": InvalidCredentialsError,
     "urn:valueverse:problem:invalid-token": InvalidTokenError,
     "urn:valueverse:problem:insufficient-scope": InsufficientScopeError,
+    "urn:valueverse:problem:insufficient-role": InsufficientRoleError,
     "urn:valueverse:problem:not-found": NotFoundError,
     "urn:valueverse:problem:other-service": OtherServiceError,
     "urn:valueverse:problem:method-not-allowed": MethodNotAllowedError,

@@ -5,6 +5,16 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
+class Acceptance(TypedDict):
+    """
+    How an invitation becomes a person.
+    """
+
+    token: str
+    name: NotRequired[str | None]
+    password: str
+
+
 class ApiKey(TypedDict):
     """
     An API key, without its secret.
@@ -26,6 +36,17 @@ class ApiKeyPage(TypedDict):
     data: list[ApiKey]
     has_more: bool
     next_cursor: str | None
+
+
+class Attempt(TypedDict):
+    """
+    One attempt.
+    """
+
+    at: str
+    status: int | None
+    reason: str | None
+    milliseconds: int
 
 
 class AuditCheckpoint(TypedDict):
@@ -135,6 +156,104 @@ class CustomerPage(TypedDict):
     data: list[Customer]
 
 
+class Delivery(TypedDict):
+    """
+    A notification to one endpoint.
+    """
+
+    delivery: int
+    endpoint: str
+    type: str
+    message_id: str
+    state: Literal['waiting', 'delivered', 'dead']
+    attempts: int
+    status: int | None
+    reason: str | None
+    created_at: str
+    due_at: str | None
+    delivered_at: str | None
+
+
+class DeliveryDetail(TypedDict):
+    """
+    A notification to one endpoint, what it says, and every attempt.
+    """
+
+    delivery: int
+    endpoint: str
+    type: str
+    message_id: str
+    state: Literal['waiting', 'delivered', 'dead']
+    attempts: int
+    status: int | None
+    reason: str | None
+    created_at: str
+    due_at: str | None
+    delivered_at: str | None
+    body: dict[str, Any]
+    history: list[Attempt]
+
+
+class DeliveryPage(TypedDict):
+    """
+    A page of deliveries, the newest first.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[Delivery]
+
+
+class Endpoint(TypedDict):
+    """
+    An endpoint, without its secret.
+    """
+
+    endpoint: str
+    url: str
+    types: list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'credit_note.issued', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']]
+    secret_version: int
+    previous_until: str | None
+    disabled_at: str | None
+    disabled_reason: str | None
+    created_at: str
+
+
+class EndpointChange(TypedDict):
+    """
+    What of an endpoint changes.
+    """
+
+    url: NotRequired[str | None]
+    types: NotRequired[list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'credit_note.issued', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']] | None]
+
+
+class EndpointPage(TypedDict):
+    """
+    A page of endpoints, the oldest first.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[Endpoint]
+
+
+class EndpointSecret(TypedDict):
+    """
+    An endpoint with a new secret, shown this once.
+    """
+
+    endpoint: str
+    url: str
+    types: list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'credit_note.issued', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']]
+    secret_version: int
+    previous_until: str | None
+    disabled_at: str | None
+    disabled_reason: str | None
+    created_at: str
+    secret: str | None
+
+
 class Event(TypedDict):
     """
     A CloudEvent 1.0; docs/events.md lists the types that begin with `billing.`. Numbers of more than 15 significant digits are written as text.
@@ -217,6 +336,30 @@ class Health(TypedDict):
     status: str
 
 
+class Invitation(TypedDict):
+    """
+    An invitation, without the token that its mail carries.
+    """
+
+    id: str
+    email: str
+    role: Literal['owner', 'admin', 'finance', 'developer', 'analyst', 'viewer']
+    state: Literal['open', 'accepted', 'revoked', 'expired']
+    invited_by: str
+    created_at: str
+    expires_at: str
+
+
+class InvitationPage(TypedDict):
+    """
+    A page of invitations, the oldest first.
+    """
+
+    data: list[Invitation]
+    has_more: bool
+    next_cursor: str | None
+
+
 class InvoiceChange(TypedDict):
     """
     What the events change of an invoice; below it, of each of its lines that differs.
@@ -272,16 +415,14 @@ class IssuedKey(TypedDict):
     key: str | None
 
 
-class Me(TypedDict):
+class Login(TypedDict):
     """
-    Who the session acts for.
+    How a person signs in.
     """
 
     tenant: str
-    kind: Literal['api_key', 'portal']
-    id: str
-    scopes: list[Literal['events:write', 'billing:read', 'billing:write', 'value:write', 'value:approve', 'audit:read', 'admin']]
-    session: str
+    email: str
+    password: str
 
 
 class MetricRow(TypedDict):
@@ -337,6 +478,24 @@ class ModelSummary(TypedDict):
     written_at: str
 
 
+class NewEndpoint(TypedDict):
+    """
+    An endpoint to make.
+    """
+
+    url: str
+    types: NotRequired[list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'credit_note.issued', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']]]
+
+
+class NewInvitationBody(TypedDict):
+    """
+    Whom to invite.
+    """
+
+    email: str
+    role: Literal['owner', 'admin', 'finance', 'developer', 'analyst', 'viewer']
+
+
 class NewKey(TypedDict):
     """
     An API key to make.
@@ -378,6 +537,16 @@ Period = TypedDict(
         'to': str,
     },
 )
+
+
+class Person(TypedDict):
+    """
+    Who a person is.
+    """
+
+    email: str
+    name: str | None
+    role: str
 
 
 class PortalExchange(TypedDict):
@@ -505,9 +674,10 @@ class Problem(TypedDict):
     | `urn:valueverse:problem:malformed-request` | 400 | The request cannot be read | Send it as the description of the API says. |
     | `urn:valueverse:problem:invalid-cursor` | 400 | The cursor is not valid here | Use next_cursor with the filters it came with, or start from the first page. |
     | `urn:valueverse:problem:unsupported-version` | 400 | This version of the API does not exist | Send a listed Api-Version, or none. |
-    | `urn:valueverse:problem:invalid-credentials` | 401 | The API key or refresh token is not valid | Sign in with a valid API key. |
+    | `urn:valueverse:problem:invalid-credentials` | 401 | The credentials are not valid | Sign in with a valid API key or password. |
     | `urn:valueverse:problem:invalid-token` | 401 | The access token is missing or not valid | Refresh the session, or sign in. |
     | `urn:valueverse:problem:insufficient-scope` | 403 | The session lacks a scope | Use an API key that has it. |
+    | `urn:valueverse:problem:insufficient-role` | 403 | The role does not suffice | Ask an owner of the tenant. |
     | `urn:valueverse:problem:not-found` | 404 | Nothing is found here | Check the address; it may never have been yours to see. |
     | `urn:valueverse:problem:other-service` | 404 | Another service answers this address | Ask the service that `detail` names. |
     | `urn:valueverse:problem:method-not-allowed` | 405 | The method is not allowed here | Use one of the Allow header's. |
@@ -526,7 +696,7 @@ class Problem(TypedDict):
     | `urn:valueverse:problem:unavailable` | 503 | The service is not available for the moment | Try again in a few seconds. |
     """
 
-    type: Literal['urn:valueverse:problem:malformed-request', 'urn:valueverse:problem:invalid-cursor', 'urn:valueverse:problem:unsupported-version', 'urn:valueverse:problem:invalid-credentials', 'urn:valueverse:problem:invalid-token', 'urn:valueverse:problem:insufficient-scope', 'urn:valueverse:problem:not-found', 'urn:valueverse:problem:other-service', 'urn:valueverse:problem:method-not-allowed', 'urn:valueverse:problem:request-timeout', 'urn:valueverse:problem:conflict', 'urn:valueverse:problem:idempotency-in-flight', 'urn:valueverse:problem:precondition-failed', 'urn:valueverse:problem:body-too-large', 'urn:valueverse:problem:unsupported-media-type', 'urn:valueverse:problem:invalid-request', 'urn:valueverse:problem:idempotency-mismatch', 'urn:valueverse:problem:not-renderable', 'urn:valueverse:problem:precondition-required', 'urn:valueverse:problem:rate-limited', 'urn:valueverse:problem:internal-error', 'urn:valueverse:problem:unavailable']
+    type: Literal['urn:valueverse:problem:malformed-request', 'urn:valueverse:problem:invalid-cursor', 'urn:valueverse:problem:unsupported-version', 'urn:valueverse:problem:invalid-credentials', 'urn:valueverse:problem:invalid-token', 'urn:valueverse:problem:insufficient-scope', 'urn:valueverse:problem:insufficient-role', 'urn:valueverse:problem:not-found', 'urn:valueverse:problem:other-service', 'urn:valueverse:problem:method-not-allowed', 'urn:valueverse:problem:request-timeout', 'urn:valueverse:problem:conflict', 'urn:valueverse:problem:idempotency-in-flight', 'urn:valueverse:problem:precondition-failed', 'urn:valueverse:problem:body-too-large', 'urn:valueverse:problem:unsupported-media-type', 'urn:valueverse:problem:invalid-request', 'urn:valueverse:problem:idempotency-mismatch', 'urn:valueverse:problem:not-renderable', 'urn:valueverse:problem:precondition-required', 'urn:valueverse:problem:rate-limited', 'urn:valueverse:problem:internal-error', 'urn:valueverse:problem:unavailable']
     title: str
     status: int
     detail: str
@@ -611,6 +781,29 @@ class RejectedEventPage(TypedDict):
     data: list[RejectedEvent]
 
 
+Replay = TypedDict(
+    'Replay',
+    {
+        'endpoint': NotRequired[str | None],
+        'type': NotRequired[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'credit_note.issued', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held', 'webhook.test']],
+        'from': NotRequired[str | None],
+        'to': NotRequired[str | None],
+        'state': NotRequired[Literal['delivered', 'dead']],
+        'cursor': NotRequired[str | None],
+    },
+)
+
+
+class Replayed(TypedDict):
+    """
+    What is delivered again.
+    """
+
+    replayed: int
+    has_more: bool
+    next_cursor: str | None
+
+
 class RotatedKey(TypedDict):
     """
     A new API key that may do what another may.
@@ -647,6 +840,14 @@ class RunAnswer(TypedDict):
     draws: int
     seed: int
     run_hash: str
+
+
+class SecretRotation(TypedDict):
+    """
+    How an endpoint's secret is replaced.
+    """
+
+    overlap_seconds: NotRequired[int]
 
 
 Segment = TypedDict(
@@ -699,6 +900,14 @@ class StoredModel(TypedDict):
     text: str
 
 
+class Trial(TypedDict):
+    """
+    A notification that is about nothing.
+    """
+
+    delivery: int
+
+
 class UpcomingInvoices(TypedDict):
     """
     A customer's invoices that are not final, as if they were billed now.
@@ -724,6 +933,37 @@ class UsageRow(TypedDict):
     aggregation: str | None
     additive: bool
     events: int
+
+
+class User(TypedDict):
+    """
+    A person who signs in to the tenant.
+    """
+
+    id: str
+    email: str
+    name: str | None
+    role: Literal['owner', 'admin', 'finance', 'developer', 'analyst', 'viewer']
+    created_at: str
+    disabled_at: str | None
+
+
+class UserChange(TypedDict):
+    """
+    What of a person changes.
+    """
+
+    role: Literal['owner', 'admin', 'finance', 'developer', 'analyst', 'viewer']
+
+
+class UserPage(TypedDict):
+    """
+    A page of people, the oldest first.
+    """
+
+    data: list[User]
+    has_more: bool
+    next_cursor: str | None
 
 
 class WaitingEvent(TypedDict):
@@ -862,6 +1102,19 @@ class Library(TypedDict):
     """
 
     data: list[ReadyModel]
+
+
+class Me(TypedDict):
+    """
+    Who the session acts for.
+    """
+
+    tenant: str
+    kind: Literal['api_key', 'user', 'portal']
+    id: str
+    user: Person | None
+    scopes: list[Literal['events:write', 'billing:read', 'billing:write', 'value:write', 'value:approve', 'audit:read', 'admin']]
+    session: str
 
 
 class ModelPage(TypedDict):
