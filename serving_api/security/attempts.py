@@ -1,6 +1,6 @@
 """Attempts to sign in by password, counted by account in Valkey: after a few that failed, each next one waits longer.
 
-An account is a tenant and an address, whether or not somebody has it: the answers do not tell. An attempt counts
+An account is a tenant and an address, whether or not somebody has it: the answers do not show it. An attempt counts
 before it is judged, so that many at once are as few as many in a row. Where Valkey does not answer nobody signs in by
 password: unlike requests, guesses are never let through uncounted.
 """

@@ -36,7 +36,7 @@ union all
 select 'delivery ' || delivery, null, state, due_at is null, ''
   from billing.webhook_delivery where tenant_id = %s order by 1
 """
-_PARTS = _STATE.count("%s")
+_TENANTS = _STATE.count("%s")
 _STAYS = (
     "('revoked before', UUID('{f}'), 'k1', True, 'shut before')",
     "('of another family', UUID('{d}'), 'k1', True, 'open')",
@@ -56,13 +56,13 @@ def _answer(admin: Admin, call: str) -> tuple[str, str, str]:
         except psycopg.Error as error:
             given = type(error).__name__
         admin.execute("reset session authorization")
-        return given, str(rows(admin, _STATE, *[OWN] * _PARTS)), str(rows(admin, _STATE, *[OTHER] * _PARTS))
+        return given, str(rows(admin, _STATE, *[OWN] * _TENANTS)), str(rows(admin, _STATE, *[OTHER] * _TENANTS))
 
 
 def functions_filter_by_themselves(admin: Admin) -> list[str]:
     """With policies, and without any: the same answers, none of another tenant's."""
     found_problems = []
-    before = str(rows(admin, _STATE, *[OTHER] * _PARTS))
+    before = str(rows(admin, _STATE, *[OTHER] * _TENANTS))
     known = {row[0] for row in rows(admin, "select proname from pg_proc where pronamespace = 'api'::regnamespace")}
     found_problems += [f"no call tries api.{name}" for name in known - {call.partition("(")[0] for call in CALLS}]
     answers = {call: _answer(admin, call) for call in CALLS}

@@ -260,13 +260,13 @@ async def _portal(running: Api, tenant: str, asked: dict[str, str]) -> Any:
 async def _people(running: Api, settings: Settings, tenant: str, asked: dict[str, str]) -> Any:
     """Whom the tenant invites, what such a person may do, and what remains of it."""
     post, get = running.client.post, running.client.get
-    for email in ("kept@example.com", "revoked@example.com"):
+    for email in ("stays@example.com", "revoked@example.com"):
         made = (await post("/v1/invitations", json={"email": email, "role": "viewer"}, headers=asked)).json()
         yield f"invited {email}", f"{made['role']} {made['state']}"
     await running.client.delete(f"/v1/invitations/{made['id']}", headers=asked)
-    accepted = {"token": token_in(mails(settings, "kept@example.com")[-1]), "password": PASSWORD}
+    accepted = {"token": token_in(mails(settings, "stays@example.com")[-1]), "password": PASSWORD}
     yield "accepted", str((await post("/v1/invitations/accept", json=accepted)).status_code)
-    session = (await log_in(running, "kept@example.com", tenant=tenant)).json()
+    session = (await log_in(running, "stays@example.com", tenant=tenant)).json()
     mine = bearer(session["access_token"])
     yield "person", (await get("/v1/invoices", headers=mine)).text
     user = (await get("/v1/me", headers=mine)).json()["id"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from email import message_from_bytes, policy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tests.support.billing_rows import TENANTS, secret_of
 from tests.support.serving import bearer
 from valueverse.platform.warehouse import connect
 from valueverse.services.people.passwords import hash_password
@@ -67,3 +69,36 @@ def token_in(mail: Any) -> str:
     found = re.search(r"#(vv\w_\S+)", mail.get_content())
     assert found
     return found.group(1)
+
+
+def user_of(tenant: str) -> str:
+    """The person that the tenant has here."""
+    return f"usr_{hashlib.sha256(tenant.encode()).hexdigest()[:24]}"
+
+
+def add_people(settings: Settings) -> None:
+    """A person and an invitation of each tenant, with its secret in them."""
+    with connect(settings, "admin") as connection:
+        for tenant in TENANTS:
+            secret = secret_of(tenant)
+            connection.execute(
+                "insert into auth.user_account (tenant_id, user_id, email, role, password_hash)"
+                " values (%s, %s, %s, 'viewer', %s)",
+                [tenant, user_of(tenant), f"{secret}@example.com", f"hash {secret}"],
+            )
+            connection.execute(
+                "insert into auth.invitation (tenant_id, invitation, email, role, token_hash, invited_by, expires_at)"
+                " values (%s, %s, %s, 'viewer', %s, 'system', now() + interval '1 d')",
+                [tenant, user_of(tenant).replace("usr", "inv"), f"new {secret}@example.com", f"invited by {tenant}"],
+            )
+
+
+def actions(settings: Settings, what: str) -> list[tuple[str, str]]:
+    """Action and actor of entries about an object."""
+    with connect(settings, "builder") as connection:
+        rows = connection.execute(
+            "select entry::json ->> 'action', entry::json ->> 'actor' from audit.submitted "
+            "where entry::json ->> 'object' = %s order by submission",
+            [what],
+        ).fetchall()
+    return [(str(action), str(actor)) for action, actor in rows]

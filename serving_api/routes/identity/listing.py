@@ -33,7 +33,7 @@ async def listed(
         identity: whose rows.
         query: of the page.
         asked: the function, and what it takes between the tenant and the last row of the page before.
-        key: column that tells rows of the same instant apart.
+        key: column that orders rows of the same instant.
         shown: a row as the answer has it.
 
     Raises:

@@ -71,7 +71,7 @@ async def change_user(request: Request, user: _User, given: UserChange, identity
     "/{user}/disable", response_model=User, summary="Disable a person", openapi_extra={"parameters": [PARAMETER]}
 )
 async def disable_user(request: Request, user: _User, identity: _Administrator) -> Response:
-    """Sessions of theirs end at once, and they never sign in again; invite them anew if they come back."""
+    """Sessions of theirs end at once, and they never sign in again; invite them again if they come back."""
     refuse_parameters(request)
     again, tenant = repeatable(request, await request.body()), identity.tenant
     async with service_of(request).database.transaction() as transaction:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from psycopg import sql
 from tests.support.api_rows import fill
 from tests.support.billing_rows import TENANTS, invoice_id, secret_of
 from tests.support.ledger import World
+from tests.support.people import add_people, user_of
 from tests.support.serving import (
     Api,
     assert_problem,
@@ -45,11 +45,6 @@ READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscr
         "billing.invoice_credit", "billing.invoice_discount", "billing.rerating",
         "value.proposal", "value.verdict", "inbox.batch", "inbox.answer", "audit.entry", "value.model",
         "billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt")  # fmt: skip
-
-
-def user_of(tenant: str) -> str:
-    """The person that the tenant has here."""
-    return f"usr_{hashlib.sha256(tenant.encode()).hexdigest()[:24]}"
 
 
 def addresses(tenant: str) -> dict[str, str]:
@@ -130,19 +125,7 @@ def keys(keys: dict[str, str], module_settings: Settings) -> dict[str, str]:
     for world in worlds:
         secret = secret_of(world.tenant)
         world.start("2023-10-01", subscription=f"subscription {secret}", customer=f"customer {secret}")
-    with connect(module_settings, "admin") as connection:
-        for tenant in TENANTS:
-            secret = secret_of(tenant)
-            connection.execute(
-                "insert into auth.user_account (tenant_id, user_id, email, role, password_hash)"
-                " values (%s, %s, %s, 'viewer', %s)",
-                [tenant, user_of(tenant), f"{secret}@example.com", f"hash {secret}"],
-            )
-            connection.execute(
-                "insert into auth.invitation (tenant_id, invitation, email, role, token_hash, invited_by, expires_at)"
-                " values (%s, %s, %s, 'viewer', %s, 'system', now() + interval '1 d')",
-                [tenant, user_of(tenant).replace("usr", "inv"), f"new {secret}@example.com", f"invited by {tenant}"],
-            )
+    add_people(module_settings)
     facts = pl.concat([world.lake_facts() for world in worlds])
     Lake(module_settings.lake_url).overwrite(BILLING_FACTS_TABLE, facts)
     return keys

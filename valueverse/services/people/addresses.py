@@ -13,7 +13,7 @@ LONGEST = 254
 def normal_address(text: str, path: str = "email") -> str:
     """An address as it is stored: checked for its form, Unicode in NFC, in lower case throughout.
 
-    Mail servers that tell upper from lower case before the @ are allowed by RFC 5321 and do not exist; people who
+    Mail servers that distinguish upper and lower case before the @ are allowed by RFC 5321 and do not exist; people who
     write their address in another case exist.
 
     Raises:

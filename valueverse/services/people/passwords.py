@@ -55,7 +55,7 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, hashed: str | None) -> bool:
-    """Whether ``hashed`` is of ``password``. Without a hash the same work is done, so that the time tells nothing."""
+    """Whether ``hashed`` is of ``password``. Without a hash the same work is done, so that the time shows nothing."""
     try:
         return _HASHER.verify(hashed or _nobodys(), _normal(password)) and bool(hashed)
     except (VerificationError, InvalidHashError):
