@@ -8,7 +8,7 @@ import dagster as dg
 
 from assets import marts
 from assets.resources import Platform
-from pipelines import privacy
+from pipelines import privacy, webhooks
 from pipelines.checks import checks_of
 from pipelines.jobs import jobs_of
 from pipelines.schedules import schedules_of
@@ -33,11 +33,11 @@ def definitions_of(stages: Sequence[Stage]) -> dg.Definitions:
         assets=dg.with_source_code_references(list(assets.values())),
         asset_checks=[*(check for stage in stages for check in stage.checks), *checks_of(stages)],
         resources={"platform": Platform(), "dbt": marts.dbt_resource()},
-        jobs=[*jobs, *privacy.JOBS],
+        jobs=[*jobs, *privacy.JOBS, webhooks.purge_webhooks_job],
         # Concurrency is by pool, not by process: one run's steps are few and follow each other. This holds for what
         # the UI and `dagster asset materialize` run, too.
         executor=dg.in_process_executor,
-        schedules=[*schedules_of(stages), *privacy.SCHEDULES],
+        schedules=[*schedules_of(stages), *privacy.SCHEDULES, *webhooks.SCHEDULES],
         sensors=sensors_of(stages, jobs),
     )
 

@@ -127,6 +127,7 @@ EMPTY = {
     **dict.fromkeys(("billing.ignored_file", "staging.stg_ignored_files"), IGNORED),
     "billing.leakage_flag": "nobody was seen for long enough to have a pattern",
     **dict.fromkeys(("billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt"), WEBHOOKS),
+    "billing.notification": WEBHOOKS,
     "value.model": "written by the API, asked for after the tables were read",
     **dict.fromkeys(
         ("vault.data_key", "vault.instrument", "vault.restriction", "vault.erasure", "vault.privacy_action"),

@@ -175,6 +175,7 @@ def test_every_stage_has_a_sensor_or_a_schedule_that_runs_by_itself() -> None:
         "marts_job",
         "audit_job",
         "end_retention_job",
+        "purge_webhooks_job",
     }
     assert {schedule.job_name for schedule in defs.schedules or ()} == jobs
     assert all(schedule.default_status == dg.DefaultScheduleStatus.RUNNING for schedule in defs.schedules or ())

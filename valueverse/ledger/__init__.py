@@ -1,5 +1,6 @@
 """The double-entry journal of everything booked: invoices, payments, credit notes, wallets, and their corrections."""
 
+from valueverse.ledger.accounts import CUSTOMER_CREDIT
 from valueverse.ledger.beancount import export_beancount
 from valueverse.ledger.documents import LedgerDocuments, read_documents
 from valueverse.ledger.invariants import (
@@ -13,6 +14,7 @@ from valueverse.ledger.invariants import (
     unbalanced_entries,
     unexplained_receivables,
 )
+from valueverse.ledger.payment_movements import failed_payments
 from valueverse.ledger.posting import (
     Journal,
     JournalInputs,
@@ -25,6 +27,7 @@ from valueverse.ledger.posting import (
 
 __all__ = [
     "BALANCED",
+    "CUSTOMER_CREDIT",
     "DEFERRED_RUNS_OUT",
     "INVARIANTS",
     "RECEIVABLE_EXPLAINED",
@@ -36,6 +39,7 @@ __all__ = [
     "deferred_that_stays",
     "derive_movements",
     "export_beancount",
+    "failed_payments",
     "named_invoices",
     "negative_wallets",
     "no_bookings",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from valueverse.invoicing.settlement import EVENT_ORIGIN, credit_note_rows, judge_credit_notes, whole_minor_units
 from valueverse.ledger.accounts import CASH, RECEIVABLE, REVENUE, TAX_PAYABLE, move
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.subscriptions import event_field, local_date, number_field, rejected_events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _PAYMENTS = ("received", "failed", "refunded")
 _NUMBER = ["tenant", "number"]
@@ -39,15 +44,7 @@ def payment_movements(
         bills: PAYABLE_INVOICES.
         zones: tenant, timezone.
     """
-    inputs = received_events(facts, *(f"payment.{kind}" for kind in _PAYMENTS)).with_columns(
-        event_field("invoice").alias("number"),
-        number_field("amount"),
-        event_field("currency"),
-        event_field("reference").alias("payment"),
-    )
-    known = bills.select(*_NUMBER, "customer", pl.col("currency").alias("billed_in"))
-    rows = whole_minor_units("amount", "currency", inputs).join(known, on=_NUMBER, how="left", maintain_order="left")
-    good, rejected = _judged(rows)
+    good, rejected = _payments(facts, bills, _PAYMENTS)
     booked = dated(good, "time", zones).with_columns(
         pl.col("type").str.replace("billing.payment.", "payment_", literal=True).alias("kind"),
         pl.col("origin").alias("reference"),
@@ -63,6 +60,30 @@ def payment_movements(
         move(back, RECEIVABLE, paid, "customer", "invoice"),
     ]
     return pl.concat(moved), rejected
+
+
+def failed_payments(facts: pl.DataFrame, bills: pl.DataFrame) -> pl.DataFrame:
+    """Payments that failed, also those that move nothing: tenant, origin, number, customer, received_at.
+
+    Args:
+        facts: valid billing events in their order.
+        bills: PAYABLE_INVOICES.
+    """
+    found, _ = _payments(facts, bills, ("failed",))
+    return found.select("tenant", "origin", "number", "customer", "received_at")
+
+
+def _payments(facts: pl.DataFrame, bills: pl.DataFrame, kinds: Iterable[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Events about payments that name an invoice with its customer, and those that do not (REJECTED_EVENTS)."""
+    inputs = received_events(facts, *(f"payment.{kind}" for kind in kinds)).with_columns(
+        event_field("invoice").alias("number"),
+        number_field("amount"),
+        event_field("currency"),
+        event_field("reference").alias("payment"),
+    )
+    known = bills.select(*_NUMBER, "customer", pl.col("currency").alias("billed_in"))
+    rows = whole_minor_units("amount", "currency", inputs).join(known, on=_NUMBER, how="left", maintain_order="left")
+    return _judged(rows)
 
 
 def _returned(booked: pl.DataFrame, received: pl.DataFrame) -> pl.DataFrame:

@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     webhook_private_addresses: bool = Field(
         default=False, description="webhooks may go to addresses that are not public, and by http"
     )
+    webhook_days: int = Field(default=30, ge=1, le=3650, description="delivered notifications stay for so many days")
+    webhook_dead_days: int = Field(default=90, ge=1, le=3650, description="the same of those that were given up")
+    wallet_low_percent: int = Field(
+        default=20, ge=0, le=100, description="a wallet with less left, of what the last addition made it, is low"
+    )
     otlp_endpoint: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s?#]+$",

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import threading
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from tests.support import billing_rows
+from tests.support.webhooks import deliver, make_due, receiving
 from valueverse.errors import RefusalError
 from valueverse.platform.outbound import Answer
 from valueverse.platform.telemetry.logs import make_log
@@ -31,8 +28,6 @@ from valueverse.services.webhooks.endpoints import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from valueverse.platform.settings import Settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
@@ -46,59 +41,6 @@ def anyio_backend() -> str:
 @pytest.fixture
 def world(settings: Settings) -> Settings:
     return settings.model_copy(update={"webhook_private_addresses": True})
-
-
-@dataclass
-class Receiver:
-    """An endpoint of a tenant: what it received, and how it answers."""
-
-    url: str
-    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-    gate: threading.Event = field(default_factory=threading.Event)
-
-
-@contextmanager
-def receiving(*statuses: int, hangs: bool = False) -> Iterator[Receiver]:
-    receiver = Receiver("", statuses=list(statuses))
-    if not hangs:
-        receiver.gate.set()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            receiver.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            receiver.gate.wait(60)
-            self.send_response(receiver.statuses.pop(0) if receiver.statuses else 204)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    receiver.url = f"http://127.0.0.1:{server.server_port}/hooks"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield receiver
-    receiver.gate.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-async def deliver(world: Settings, **options: Any) -> list[dict[str, Any]]:
-    """One look and its attempts; what was logged."""
-    sink = io.BytesIO()
-    one = Deliverer(world, make_log(sink), **options)
-    await one.look()
-    await one.drain()
-    return [json.loads(line) for line in sink.getvalue().splitlines()]
-
-
-def make_due(world: Settings) -> None:
-    with connect(world, "builder") as connection:
-        connection.execute("update billing.webhook_delivery set due_at = now() where state = 'waiting'")
 
 
 async def test_the_public_verifier_takes_what_is_sent_and_nothing_else(world: Settings) -> None:

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from psycopg.types.json import Jsonb
 
-from valueverse.platform.queries import rows_of
+from valueverse.platform.queries import rows_of, value_of
 from valueverse.platform.stores.functions import Functions
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    import polars as pl
     import psycopg
 
     Connection = psycopg.Connection[Any]
@@ -38,10 +41,79 @@ _CLAIM = """
     returning d.tenant_id as tenant, d.delivery, d.endpoint, d.message_id, d.body, d.attempts, e.url, e.secret_version,
               coalesce(e.previous_until > now(), false) as signs_previous"""
 
+_FAILED_PAYMENTS = """
+    select billing.notify_endpoints(jsonb_agg(jsonb_build_object(
+               'tenant', f.tenant_id, 'type', 'payment.failed', 'object', f.origin, 'since', f.received_at,
+               'data', jsonb_build_object('payment', f.origin, 'invoice', f.number, 'customer', f.customer))))
+      from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+           as f (tenant_id, origin, number, customer, received_at)"""
+
+# What is low is judged against the balance after the newest addition: of each addition a wallet is low once.
+_LOW_WALLETS = """
+    with wallet as (
+        select p.tenant_id, p.customer, p.wallet, p.currency, -sum(p.amount_minor) as rest,
+               max(e.date) filter (where e.kind in ('wallet_granted', 'wallet_purchased')) as added_on,
+               count(*) filter (where e.kind in ('wallet_granted', 'wallet_purchased') and e.revision = 0) as additions
+          from (select distinct * from unnest(%(tenants)s::text[], %(customers)s::text[], %(wallets)s::text[])
+                         as u (tenant_id, customer, wallet)) as t
+          join billing.journal_posting as p
+            on p.tenant_id = t.tenant_id and p.customer = t.customer and p.wallet = t.wallet
+           and p.account = 'customer_credit'
+          join billing.journal_entry as e on e.tenant_id = p.tenant_id and e.entry_id = p.entry_id
+         group by p.tenant_id, p.customer, p.wallet, p.currency),
+    full_wallet as (
+        select w.tenant_id, w.customer, w.wallet, w.currency, w.rest, w.additions, -sum(p.amount_minor) as full_amount
+          from wallet as w
+          join billing.journal_posting as p
+            on p.tenant_id = w.tenant_id and p.customer = w.customer and p.wallet = w.wallet
+           and p.currency = w.currency and p.account = 'customer_credit'
+          join billing.journal_entry as e on e.tenant_id = p.tenant_id and e.entry_id = p.entry_id
+         where e.date <= w.added_on
+         group by w.tenant_id, w.customer, w.wallet, w.currency, w.rest, w.additions)
+    select billing.notify_endpoints(jsonb_agg(jsonb_build_object(
+               'tenant', tenant_id, 'type', 'wallet.low',
+               'object', jsonb_build_array(customer, wallet, currency, additions)::text,
+               'data', jsonb_build_object('customer', customer, 'wallet', wallet, 'currency', currency))))
+      from full_wallet
+     where rest * 100 < full_amount * %(percent)s"""
+
+_PURGE = """
+    delete from billing.webhook_delivery as d
+     using (select o.tenant_id, o.delivery from billing.webhook_delivery as o
+             where (o.state = 'delivered' and o.due_at < now() - make_interval(days => %(days)s))
+                or (o.state = 'dead' and o.due_at < now() - make_interval(days => %(dead_days)s))
+             limit %(at_most)s for update skip locked) as gone
+     where d.tenant_id = gone.tenant_id and d.delivery = gone.delivery"""
+
 
 def call(connection: Connection, function: LiteralString, *arguments: object) -> list[dict[str, Any]]:
     """Rows of a function of schema ``api``, the tenant first; the connection is the API's login, the caller commits."""
     return rows_of(connection, Functions(connection, "api").query(function, len(arguments)), list(arguments))
+
+
+def listening_since(connection: Connection) -> datetime | None:
+    """When the oldest endpoint that is not disabled was made; None: there is none."""
+    found: datetime | None = value_of(
+        connection, "select min(created_at) from billing.webhook_endpoint where disabled_at is null"
+    )
+    return found
+
+
+def notify_failed_payments(connection: Connection, failed: pl.DataFrame) -> None:
+    """Write the notifications of these payments: tenant, origin, number, customer, received_at; the caller commits."""
+    names = ("tenant", "origin", "number", "customer", "received_at")
+    connection.execute(_FAILED_PAYMENTS, [failed[name].to_list() for name in names])
+
+
+def notify_low_wallets(connection: Connection, postings: pl.DataFrame, percent: int) -> None:
+    """Write the notifications of wallets that these postings (tenant, customer, wallet) have made low."""
+    values = {f"{name}s": postings[name].to_list() for name in ("tenant", "customer", "wallet")}
+    connection.execute(_LOW_WALLETS, {**values, "percent": percent})
+
+
+def purge(connection: Connection, days: int, dead_days: int, at_most: int) -> int:
+    """Remove deliveries that were delivered ``days`` ago, or given up ``dead_days`` ago; how many, ``at_most``."""
+    return connection.execute(_PURGE, {"days": days, "dead_days": dead_days, "at_most": at_most}).rowcount
 
 
 def disable(connection: Connection, tenant: str, endpoint: str, reason: str) -> None:

@@ -10,6 +10,7 @@ from valueverse.platform.stores import journal_store as store
 from valueverse.platform.stores.tenant_store import known_tenants, tenant_keys
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.journal_inputs import broken_rules, current_inputs
+from valueverse.services.webhooks.notify import notify_of_bookings
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -60,6 +61,7 @@ def book_journal(
         journal = book_entries(moves, store.booked(connection, names, pending.select("tenant", "number")))
         store.add(connection, journal.entries, journal.postings, run_id=run_id, booked_at=as_of)
         store.replace_not_booked(connection, names, rejected, as_of)
+        notify_of_bookings(connection, settings, inputs, journal.postings)
         wrong = broken_rules(connection, names, inputs)
         connection.commit()
     return JournalReport(journal, rejected, wrong)

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 TYPES = (
-    *("invoice.drafted", "invoice.finalised", "invoice.voided", "credit_note.issued", "commit.proposed"),
-    *("commit.approved", "fee.proposed", "fee.disputed", "run.completed", "quality.held"),
+    *("invoice.drafted", "invoice.finalised", "invoice.voided", "payment.received", "payment.failed"),
+    *("credit_note.issued", "usage.threshold", "wallet.low", "commit.proposed", "commit.approved"),
+    *("fee.proposed", "fee.disputed", "run.completed", "quality.held"),
 )
 """What is notified of."""
 TEST = "webhook.test"

@@ -211,7 +211,7 @@ class Endpoint(TypedDict):
 
     endpoint: str
     url: str
-    types: list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'credit_note.issued', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']]
+    types: list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'payment.received', 'payment.failed', 'credit_note.issued', 'usage.threshold', 'wallet.low', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']]
     secret_version: int
     previous_until: str | None
     disabled_at: str | None
@@ -225,7 +225,7 @@ class EndpointChange(TypedDict):
     """
 
     url: NotRequired[str | None]
-    types: NotRequired[list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'credit_note.issued', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']] | None]
+    types: NotRequired[list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'payment.received', 'payment.failed', 'credit_note.issued', 'usage.threshold', 'wallet.low', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']] | None]
 
 
 class EndpointPage(TypedDict):
@@ -245,7 +245,7 @@ class EndpointSecret(TypedDict):
 
     endpoint: str
     url: str
-    types: list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'credit_note.issued', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']]
+    types: list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'payment.received', 'payment.failed', 'credit_note.issued', 'usage.threshold', 'wallet.low', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']]
     secret_version: int
     previous_until: str | None
     disabled_at: str | None
@@ -484,7 +484,7 @@ class NewEndpoint(TypedDict):
     """
 
     url: str
-    types: NotRequired[list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'credit_note.issued', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']]]
+    types: NotRequired[list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'payment.received', 'payment.failed', 'credit_note.issued', 'usage.threshold', 'wallet.low', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']]]
 
 
 class NewInvitationBody(TypedDict):
@@ -785,7 +785,7 @@ Replay = TypedDict(
     'Replay',
     {
         'endpoint': NotRequired[str | None],
-        'type': NotRequired[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'credit_note.issued', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held', 'webhook.test']],
+        'type': NotRequired[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'payment.received', 'payment.failed', 'credit_note.issued', 'usage.threshold', 'wallet.low', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held', 'webhook.test']],
         'from': NotRequired[str | None],
         'to': NotRequired[str | None],
         'state': NotRequired[Literal['delivered', 'dead']],
