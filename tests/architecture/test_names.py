@@ -66,7 +66,7 @@ PLACES = (
     "SECURITY.md",
     "Makefile",
 )
-KINDS = frozenset([".py", ".ts", ".sql", ".yml", ".yaml", ".md", ".typ", ""])
+KINDS = frozenset([".py", ".ts", ".mts", ".sql", ".yml", ".yaml", ".md", ".typ", ""])
 HISTORY = ("docs/decisions/", "valueverse/platform/migrations/", "tests/recorded/", "dbt_project/target/")
 """What was decided, migrated or recorded stays as it was written."""
 DEFINED_HERE = ("docs/glossary.md", "tests/architecture/test_names.py")

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -17,20 +16,27 @@ import pytest
 
 from tests.support.inbox import receive
 from tests.support.landing import Harbour, founding
+from tests.support.node import NODE, ROOT, installed, run_node, run_package
 from tests.support.serving_process import start, wait_until_ready
 from valueverse.services.ingestion.run_ingestion import run_ingestion
 from valueverse.services.usage.refresh_facts import BEGINNING
 from valueverse_client import Client, Sender, problems
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.serving_process import Server
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 COUNT = 100_000
-SOURCES = {"python": [sys.executable, str(ROOT / "tests" / "clients" / "sending.py")]}
+TYPESCRIPT = ROOT / "clients" / "typescript"
+PROGRAMS = ROOT / "tests" / "clients"
+SOURCES = {
+    "python": [sys.executable, str(PROGRAMS / "sending.py")],
+    "typescript": [str(NODE), str(PROGRAMS / "typescript" / "sending.mts")],
+}
 
 
 @dataclass
@@ -61,6 +67,7 @@ def sending(server: Server, source: str, spool: Path, count: int) -> Program:
 def test_nothing_is_lost_or_doubled_whatever_is_killed_while_events_are_sent(
     server: Server, module_settings: Settings, tmp_path: Path
 ) -> None:
+    installed(TYPESCRIPT)
     receive(module_settings, "acme", founding())
     programs = {source: sending(server, source, tmp_path / source, COUNT) for source in SOURCES}
     for program in programs.values():
@@ -122,3 +129,22 @@ def test_the_quick_start_of_the_readme_runs(
     monkeypatch.chdir(tmp_path)
     exec(code, {"KEY": server.keys["acme"], "ADDRESS": server.address})
     assert "('acme-000001', '71.12')" in capsys.readouterr().out
+
+
+def test_the_typescript_client_does_too(server: Server, tmp_path: Path) -> None:
+    program = PROGRAMS / "typescript" / "against_the_server.mts"
+    spool = tmp_path / "spool"
+    printed = run_node(program, server.address, server.keys["acme"], spool, folder=installed(TYPESCRIPT))
+    assert printed == "all of it\n"
+
+
+def test_the_quick_start_of_the_typescript_readme_runs_on_the_compiled_package(server: Server, tmp_path: Path) -> None:
+    readme = (TYPESCRIPT / "README.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```ts\n(.*?)```", readme, re.DOTALL)
+    assert len(code.splitlines()) == 5
+    run_package("tsc", "--project", "tsconfig.json", "--noCheck", folder=TYPESCRIPT)
+    values = f"const KEY = {server.keys['acme']!r}, ADDRESS = {server.address!r};\n"
+    program = TYPESCRIPT / "dist" / "quick_start.mjs"
+    program.write_text(values + code.replace("usage.spool", str(tmp_path / "spool")), encoding="utf-8")
+    assert "acme-000001 71.12" in run_node(program, folder=tmp_path)
+    program.unlink()
