@@ -25,10 +25,12 @@ from serving_api.routes import (
     docs,
     event_fates,
     events,
+    explained_lines,
     invoices,
     operations,
     rejected_events,
     upcoming,
+    usage,
     writes,
 )
 from serving_api.routes.identity import api_keys, invitations, me, portal, sessions, sign_in, users
@@ -58,8 +60,10 @@ _MODULES = {
         event_fates,
         audit,
         invoices,
+        explained_lines,
         upcoming,
         customers,
+        usage,
         writes,
         catalogs,
         rejected_events,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from serving_api.schemas import Day, Key
+from serving_api.schemas import Cursor, Day, Key, Page, Period, count
 from valueverse.errors import RefusalError
 from valueverse.services.instants import read_instant
 
@@ -56,6 +56,46 @@ class KnownAtQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     known_at: KnownAt = None
+
+
+class UnbilledQuery(KnownAtQuery):
+    """Whose usage, and as known when."""
+
+    customer: Annotated[Key | None, Field(description="Customer key.", examples=["chat"])] = None
+    limit: Annotated[int, Field(ge=1, le=25, description="Customers that are looked at."), BeforeValidator(count)] = 10
+    cursor: Cursor
+
+
+class PlanQuery(KnownAtQuery):
+    """Which catalog's plans."""
+
+    catalog: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=128,
+            description="Hash of a published one; that in force by default.",
+        ),
+    ] = None
+
+
+class PublishedPlan(BaseModel):
+    """A plan as its catalog writes it; docs/catalog.md names every field."""
+
+    model_config = ConfigDict(extra="allow")
+    catalog: Annotated[str, Field(description="Hash of the catalog.")]
+    from_: Annotated[str, Field(alias="from", description="From when on it holds.", examples=["2024-01-01T00:00:00Z"])]
+    currency: Annotated[str, Field(description="Of amounts, unless the plan has its own.", examples=["USD"])]
+    key: Annotated[str, Field(examples=["pro"])]
+    version: int | None = None
+    fees: list[dict[str, Any]] | None = None
+    charges: list[dict[str, Any]] | None = None
+
+
+class PlanPage(Page):
+    """The plans of a catalog, in its order."""
+
+    data: list[PublishedPlan]
 
 
 class PublishedCatalog(BaseModel):
@@ -132,3 +172,43 @@ class UpcomingInvoices(BaseModel):
     changes: Annotated[
         list[InvoiceChange] | None, Field(description="What the events of a preview change; absent elsewhere.")
     ] = None
+
+
+class UnbilledCharge(BaseModel):
+    """What a charge comes to, or a correction of usage that a final invoice billed."""
+
+    subscription: Annotated[str | None, Field(examples=["chat-main"])]
+    charge: Annotated[str, Field(examples=["tokens"])]
+    kind: Annotated[Literal["usage", "adjustment"], Field(description="`adjustment`: of what is final.")]
+    description: str
+    currency: Annotated[str, Field(examples=["USD"])]
+    service_period: Period
+    meter: Annotated[str | None, Field(description="Null: several.", examples=["context_tokens"])]
+    dimensions: dict[str, str | None] | None
+    quantity: Annotated[str | None, Field(examples=["67322"])]
+    amount: Annotated[str, Field(description="Before discounts and taxes.", examples=["92.32"])]
+    amount_precise: Annotated[str, Field(examples=["92.322"])]
+    event_count: Annotated[int | None, Field(examples=[31])]
+    explains: Annotated[str | None, Field(description="A text for people.")]
+
+
+class UnbilledTotal(BaseModel):
+    """What the charges come to in one currency."""
+
+    currency: Annotated[str, Field(examples=["USD"])]
+    amount: Annotated[str, Field(examples=["92.32"])]
+
+
+class UnbilledCustomer(BaseModel):
+    """What a customer used and no finalised invoice bills."""
+
+    customer: Annotated[str, Field(examples=["chat"])]
+    charges: list[UnbilledCharge]
+    totals: list[UnbilledTotal]
+    held: Annotated[list[str], Field(description="Lines that have no amount; their invoices are held back.")]
+
+
+class UnbilledPage(Page):
+    """A page of customers by key; those with nothing unbilled are left out, so a page may be short."""
+
+    data: list[UnbilledCustomer]

@@ -134,6 +134,8 @@ _PROBLEMS_OF = {
     ("/v1/events/{source}/{id}", "get"): _READ,
     ("/v1/invoices", "get"): _READ,
     ("/v1/invoices/{number}", "get"): (*_READ, "not-renderable"),
+    ("/v1/invoices/{number}/lines/{key}/explain", "get"): _READ,
+    ("/v1/unbilled-usage", "get"): _READ,
     ("/v1/customers", "get"): _READ,
     ("/v1/customers/{key}/usage", "get"): _READ,
     ("/v1/customers/{key}/upcoming-invoice", "get"): _READ,
@@ -144,6 +146,7 @@ _PROBLEMS_OF = {
     ("/v1/audit/proof/{sequence}", "get"): _READ,
     ("/v1/audit/consistency", "get"): _READ,
     ("/v1/catalogs", "get"): _READ,
+    ("/v1/plans", "get"): _READ,
     ("/v1/catalogs", "post"): _WRITE,
     ("/v1/catalogs/check", "post"): (
         "invalid-token",

@@ -25,7 +25,8 @@ def _day(value: object) -> object:
     return value
 
 
-def _count(value: object) -> object:
+def count(value: object) -> object:
+    """A whole number in digits alone: pydantic would take ``1e2``."""
     if isinstance(value, str) and not _COUNT.fullmatch(value):
         raise ValueError("a whole number, in digits alone")
     return value
@@ -44,7 +45,7 @@ Cursor = Annotated[
 ]
 
 
-Limit = Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)]
+Limit = Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(count)]
 
 
 class Query(BaseModel):
@@ -77,16 +78,6 @@ class InvoiceQuery(Query):
         ),
     ] = None
     limit: Limit = 25
-    cursor: Cursor
-
-
-class UsageQuery(Query):
-    """Filters of a customer's usage."""
-
-    from_: Annotated[Day | None, Field(alias="from", description="First day, UTC.", examples=["2023-11-01"])] = None
-    to: Annotated[Day | None, Field(description="The day after the last, UTC.", examples=["2023-12-01"])] = None
-    meter: Annotated[Key | None, Field(description="Meter key.", examples=["context_tokens"])] = None
-    limit: Annotated[int, Field(ge=1, le=1000, description="Rows of a page."), BeforeValidator(_count)] = 500
     cursor: Cursor
 
 
@@ -226,41 +217,6 @@ class RejectedEventPage(Page):
     data: list[RejectedEvent]
 
 
-class UsageRow(BaseModel):
-    """Metered usage of one day, meter, subscription and set of dimension values."""
-
-    day: Annotated[str, Field(examples=["2023-11-16"])]
-    meter: Annotated[str, Field(examples=["context_tokens"])]
-    subscription: Annotated[str | None, Field(description="Null for usage no subscription takes.")]
-    dimensions: Annotated[dict[str, str | None], Field(examples=[{"model": "gpt-large"}])]
-    quantity: Annotated[
-        str | None,
-        Field(
-            examples=["18023416"],
-            description="What the meter comes to on this day alone, exact; null if a day alone has no quantity.",
-        ),
-    ]
-    aggregation: Annotated[
-        str | None,
-        Field(
-            examples=["sum"],
-            description="How the meter aggregates: count, sum, min, max, avg, latest, unique_count or weighted_sum; "
-            "null if that is not known.",
-        ),
-    ]
-    additive: Annotated[
-        bool,
-        Field(description="Whether quantities add up over days, dimensions and subscriptions (count and sum do)."),
-    ]
-    events: Annotated[int, Field(ge=0, examples=[9366])]
-
-
-class UsagePage(Page):
-    """A page of usage, by day and meter."""
-
-    data: list[UsageRow]
-
-
 class InvoiceLine(BaseModel):
     """A line of an invoice."""
 
@@ -301,7 +257,7 @@ class AuditEntryQuery(Query):
 _Size = Annotated[
     int | None,
     Field(ge=1, le=999_999_999, description="Entries of the tree; the newest checkpoint's if left out."),
-    BeforeValidator(_count),
+    BeforeValidator(count),
 ]
 
 
@@ -317,7 +273,7 @@ class ConsistencyQuery(Query):
     from_: Annotated[
         int,
         Field(alias="from", ge=1, le=999_999_999, description="Entries of the earlier tree.", examples=[1]),
-        BeforeValidator(_count),
+        BeforeValidator(count),
     ]
     to: _Size = None
 

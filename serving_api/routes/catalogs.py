@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER
-from serving_api.money_schemas import CatalogPage, KnownAtQuery
+from serving_api.money_schemas import CatalogPage, KnownAtQuery, PlanPage, PlanQuery
 from serving_api.problems import Problem
 from serving_api.responses import page, refuse_parameters, refuse_repeated, respond
 from serving_api.routes.writes import Outcome, perform, refused, text_body, waiting_of
@@ -27,16 +27,16 @@ from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
 from valueverse.services.catalogs.check_catalog import check_catalog, contents
 from valueverse.services.catalogs.publish_catalog import planned_catalog
-from valueverse.services.catalogs.published_catalogs import published_catalogs
+from valueverse.services.catalogs.published_catalogs import published_catalogs, published_plans
 from valueverse.services.instants import read_instant
 from valueverse.services.subscriptions.billing_log import read_log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from valueverse.catalog import Catalog
     from valueverse.platform.settings import Settings
-    from valueverse.services.subscriptions.billing_log import WaitingRequest
+    from valueverse.services.subscriptions.billing_log import BillingLog, WaitingRequest
 
 router = APIRouter(prefix="/v1", tags=["billing"])
 _Reader = Annotated[Identity, Depends(requires("billing:read"))]
@@ -108,18 +108,38 @@ class CatalogCheck(BaseModel):
 @router.get("/catalogs", response_model=CatalogPage, summary="List catalogs")
 async def list_catalogs(request: Request, query: Annotated[KnownAtQuery, Query()], identity: _Reader) -> Response:
     """Every publication that counts, the newest first, those that wait for ingestion among them; all on one page."""
-    refuse_repeated(request)
-    service, moment = service_of(request), datetime.now(UTC)
-    requests = waiting_of(await service.database.call("waiting_requests", identity.tenant))
-    work = partial(_published, service.settings, identity.tenant, requests, moment, query.known_at)
-    found = await service.engine.work(identity.tenant, work)
+    found = await _of_log(request, identity.tenant, lambda log, _: published_catalogs(log, query.known_at))
     return respond(request, page(found, len(found), None))
 
 
-def _published(
-    settings: Settings, tenant: str, requests: Sequence[WaitingRequest], moment: datetime, known_at: datetime | None
+@router.get("/plans", response_model=PlanPage, summary="List plans")
+async def list_plans(request: Request, query: Annotated[PlanQuery, Query()], identity: _Reader) -> Response:
+    """The plans of the catalog in force, or of another one that was published, in its order; all on one page."""
+
+    def read(log: BillingLog, moment: datetime) -> list[dict[str, Any]]:
+        return published_plans(log, query.catalog, query.known_at, moment)
+
+    try:
+        found = await _of_log(request, identity.tenant, read)
+    except RefusalError as refusal:
+        raise Problem("not-found", "No catalog of yours has this hash.") from refusal
+    return respond(request, page(found, len(found), None))
+
+
+async def _of_log(
+    request: Request, tenant: str, read: Callable[[BillingLog, datetime], list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
-    return published_catalogs(read_log(Lake(settings.lake_url), settings.landing, tenant, moment, requests), known_at)
+    """What ``read`` gives of the tenant's billing events, those that wait among them, and the instant.
+
+    Raises:
+        Problem: ``invalid-request``, ``unavailable``.
+        RefusalError: what ``read`` refuses.
+    """
+    refuse_repeated(request)
+    service, moment = service_of(request), datetime.now(UTC)
+    requests = waiting_of(await service.database.call("waiting_requests", tenant))
+    lake, landing = Lake(service.settings.lake_url), service.settings.landing
+    return await service.engine.work(tenant, lambda: read(read_log(lake, landing, tenant, moment, requests), moment))
 
 
 @router.post(

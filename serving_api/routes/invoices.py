@@ -70,8 +70,8 @@ async def get_invoice(request: Request) -> Response:
     if form == "json":
         return respond(request, body)
     invoice = json.loads(body)
-    parties = await _parties(read, identity.tenant, invoice["customer"])
-    catalog = await _catalog(read, invoice)
+    parties = await parties_of(read, identity.tenant, invoice["customer"])
+    catalog = await catalog_of(read, invoice)
     history = await _history(read, invoice)
     try:
         # Typesetting takes tens of milliseconds: other requests go on meanwhile.
@@ -115,12 +115,13 @@ def _rendered(
     return invoice_xml(document, *parties.for_xml(history), names, syntax="cii" if form == "cii" else "ubl")
 
 
-async def _parties(read: _Read, tenant: str, customer: str) -> Parties:
+async def parties_of(read: _Read, tenant: str, customer: str) -> Parties:
+    """Who invoices the customer, and the customer, as they state themselves now."""
     found = await read("invoice_parties", customer)
     return Parties.of(found[0] if found else {}, tenant, customer)
 
 
-async def _catalog(read: _Read, document: dict[str, Any]) -> str | None:
+async def catalog_of(read: _Read, document: dict[str, Any]) -> str | None:
     """The text of the catalog that an invoice was billed by; None: it had none."""
     found = await read("invoice_catalog", document["basis"].get("catalog_hash"))
     return found[0]["document"] if found else None

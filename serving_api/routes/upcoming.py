@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_api.money_schemas import PreviewRequest, UpcomingInvoices, UpcomingQuery
+from serving_api.money_schemas import PreviewRequest, UnbilledPage, UnbilledQuery, UpcomingInvoices, UpcomingQuery
 from serving_api.problems import Problem, field_error
-from serving_api.responses import refuse_parameters, refuse_repeated, respond
+from serving_api.responses import page, refuse_parameters, refuse_repeated, respond
 from serving_api.routes.writes import refused, require_media, waiting_of
 from serving_api.schemas import is_plain
 from serving_api.security.authentication import requires
@@ -21,6 +21,7 @@ from serving_api.security.tokens import Identity
 from serving_api.service import service_of
 from serving_api.writes import read_object
 from valueverse.errors import RefusalError
+from valueverse.services.subscriptions.unbilled_answers import UnbilledQuestion, unbilled_answer
 from valueverse.services.subscriptions.upcoming_answers import Question
 
 router = APIRouter(prefix="/v1", tags=["billing"])
@@ -98,6 +99,23 @@ async def preview(request: Request, identity: _Reader) -> Response:
         if refusal.code == "unknown_customer" and not refusal.path.startswith("events"):
             raise _unknown() from refusal
         raise refused(refusal, refusal.path if refusal.path.startswith("body") else f"body.{refusal.path}") from refusal
+
+
+@router.get("/unbilled-usage", response_model=UnbilledPage, summary="List usage that no invoice bills yet")
+async def unbilled(request: Request, query: Annotated[UnbilledQuery, Query()], identity: _Reader) -> Response:
+    """What charges come to that are not on a finalised invoice, as if it were billed now; corrections of usage too.
+
+    Usage of a running period counts so far; usage that waits for ingestion, or that no subscription takes, does not.
+    """
+    refuse_repeated(request)
+    service, tenant, moment = service_of(request), identity.tenant, datetime.now(UTC)
+    scope = ("unbilled", tenant, query.customer, query.known_at and query.known_at.isoformat())
+    (after,) = service.cursors.read(scope, query.cursor, 1)
+    requests = waiting_of(await service.database.call("waiting_requests", tenant))
+    question = UnbilledQuestion(tenant, query.customer, after, query.limit, query.known_at)
+    work = partial(unbilled_answer, service.settings, question, requests, moment)
+    rows, last = await service.engine.work(tenant, work)
+    return respond(request, page(rows, len(rows), last and service.cursors.make(scope, [last])))
 
 
 def _bounded(until: date | None, path: str) -> date | None:

@@ -179,9 +179,10 @@ def _preview(
 ) -> bytes:
     moment, lake = datetime.now(UTC), Lake(settings.lake_url)
     planned = write.plan(read_account(lake, settings.landing, tenant, moment, requests, write.names), stated)
-    usage = customer_usage(lake, tenant, planned.customer)
+    usage = customer_usage(lake, tenant, [planned.customer])
     with connect(settings, "api") as connection:
-        found = preview(CustomerInvoices(connection, "api", tenant, planned.customer), usage, planned, moment, None)
+        store = CustomerInvoices(connection, "api", tenant, (planned.customer,))
+        found = preview(store, usage, planned, moment, None)
     document = found.document() | {"until": found.until.isoformat(), "invoices": plain_rows(found.rows)}
     answer = {"status": "preview", "batch": None, "event": planned.event}
     return orjson.dumps(answer | _shown(planned) | {"preview": document})

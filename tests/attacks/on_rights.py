@@ -176,7 +176,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
             return privilege in {"SELECT", "INSERT", "UPDATE"}
         return privilege == "SELECT" and (
             (schema == "billing" and table in _READ)
-            or (schema, table) in {("audit", "entry"), ("value", "proposal"), ("value", "verdict")}
+            or (schema, table) in {("audit", "entry"), ("value", "proposal"), ("value", "verdict"), ("value", "commit")}
         )
     if role == BUILDER:
         if schema in {"billing", "value", "audit", "inbox", "queue"}:
@@ -234,7 +234,7 @@ _MAY = re.compile(
     rf"|{READER} uses schema (api|billing|auth|audit|inbox|queue|value)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
     rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.(is_open|key_is_valid)|audit\.pseudonym|audit\.submit)"
-    rf"|{READER} calls (billing\.(invoice_history|event_\w+|prior_\w+)|queue\.(defer|cancel))"
+    rf"|{READER} calls (billing\.(invoice_history|event_\w+|explain_\w+|prior_\w+)|queue\.(defer|cancel))"
     rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions|queue\.\w+)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
     rf"|{BUILDER} uses database \S+ (connect|temporary|create)"

@@ -59,7 +59,8 @@ def invoice_document(tenant: str, number: str) -> dict[str, Any]:
         "to": "2023-11-01T00:00:00Z"},
         "lines": [line], "discounts": [], "taxes": [], "credits": [], "subtotal": "71.12",
         "discount_total": "0.00",
-        "tax_total": "0.00", "total": "71.12", "credit_total": "0.00", "amount_due": "71.12", "basis": {},
+        "tax_total": "0.00", "total": "71.12", "credit_total": "0.00", "amount_due": "71.12",
+        "basis": {"events_known_at": "2023-11-01T00:00:00Z"},
         "content_hash": f"content {billing_rows.secret_of(tenant)}", "previous_hash": None,
     }  # fmt: skip
 

@@ -22,7 +22,7 @@ from valueverse.invoicing.lineage import (
     usage_by_charge,
     used_days,
 )
-from valueverse.invoicing.periods.billing_periods import closing_within, next_close, running_period
+from valueverse.invoicing.periods.billing_periods import closing_within, last_close, next_close, running_period
 from valueverse.invoicing.prior_state import PriorState
 from valueverse.invoicing.rules import OF_CLOSE, RULES_VERSION
 from valueverse.invoicing.usage_accounting import BILLED, account_usage, accounting_totals
@@ -48,6 +48,7 @@ __all__ = [
     "derive_prior_state",
     "issued_invoices",
     "known_at_of_tenant",
+    "last_close",
     "line_buckets",
     "line_events",
     "line_quantities",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from valueverse.catalog import as_known
 from valueverse.errors import RefusalError
 from valueverse.metering.quantities import meter_quantities
 from valueverse.metering.usage_status import OK
@@ -37,6 +38,7 @@ class UsageQuestion:
         by_customer: a quantity for each customer; else one for all of them together.
         group_by: dimensions whose values have a quantity each.
         filters: dimension -> values of it that count.
+        known_at: what was known at this instant counts; None: what is known now.
     """
 
     tenant: str
@@ -49,6 +51,7 @@ class UsageQuestion:
     by_customer: bool = False
     group_by: tuple[str, ...] = ()
     filters: Mapping[str, Collection[str]] = field(default_factory=dict)
+    known_at: datetime | None = None
 
 
 def answer_usage(usage: pl.LazyFrame, meters: pl.DataFrame, question: UsageQuestion) -> pl.DataFrame:
@@ -77,7 +80,7 @@ def answer_usage(usage: pl.LazyFrame, meters: pl.DataFrame, question: UsageQuest
     numbered = numbered.filter(pl.col("from") < pl.col("to")).with_columns(full_from="from", full_to="to")
     if numbered.is_empty():
         return ASKED_USAGE.to_frame()
-    found = meter_quantities(asked, numbered.select(WINDOWS.names()).cast(WINDOWS), meters, None)
+    found = meter_quantities(asked, numbered.select(WINDOWS.names()).cast(WINDOWS), meters, question.known_at)
     if found.height > MOST_ROWS:
         raise _too_many(found.height)
     rows = found.join(numbered.cast({"window": WINDOWS["window"]}), on="window")
@@ -95,7 +98,7 @@ def _asked(usage: pl.LazyFrame, question: UsageQuestion) -> pl.LazyFrame:
         pl.col("tenant") == question.tenant,
         pl.col("meter") == question.meter,
         pl.col("status") == OK,
-        pl.col("known_until").is_null(),
+        as_known(question.known_at),
     )
     if question.customers:
         own = own.filter(pl.col("customer").is_in(list(question.customers)))

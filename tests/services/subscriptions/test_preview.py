@@ -65,8 +65,8 @@ def account(settings: Settings) -> Account:
 
 def shown(settings: Settings, event: PlannedEvent, until: date | None = None) -> Preview:
     with connect(settings, "builder") as connection:
-        store = CustomerInvoices(connection, tenant="acme", customer=event.customer)
-        return preview(store, customer_usage(Lake(settings.lake_url), "acme", event.customer), event, NOW, until)
+        store = CustomerInvoices(connection, tenant="acme", customers=(event.customer,))
+        return preview(store, customer_usage(Lake(settings.lake_url), "acme", [event.customer]), event, NOW, until)
 
 
 def totals(found: Preview) -> list[tuple[Any, ...]]:

@@ -43,7 +43,8 @@ READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscr
 "billing.credit_note", "billing.unchanged_invoice", "billing.usage_daily", "billing.rejected_event",
         "auth.refresh_token", "auth.api_key", "auth.portal_link", "auth.user_account", "auth.invitation",
         "billing.invoice_credit", "billing.invoice_discount", "billing.rerating",
-        "value.proposal", "value.verdict", "inbox.batch", "inbox.answer", "audit.entry", "value.model",
+        "value.proposal", "value.verdict", "value.commit",
+        "inbox.batch", "inbox.answer", "audit.entry", "value.model",
         "billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt")  # fmt: skip
 
 
@@ -53,10 +54,13 @@ def addresses(tenant: str) -> dict[str, str]:
     return {
         "/v1/invoices": "/v1/invoices",
         "/v1/invoices/{number}": f"/v1/invoices/{tenant}-000001",
+        "/v1/invoices/{number}/lines/{key}/explain": f"/v1/invoices/{tenant}-000001/lines/tokens/explain",
         "/v1/catalogs": "/v1/catalogs",
+        "/v1/plans": "/v1/plans",
         "/v1/customers": "/v1/customers",
         "/v1/customers/{key}/usage": f"/v1/customers/{key}/usage",
         "/v1/customers/{key}/upcoming-invoice": f"/v1/customers/{key}/upcoming-invoice?until=2024-01-01",
+        "/v1/unbilled-usage": "/v1/unbilled-usage",
         "/v1/rejected-events": "/v1/rejected-events",
         "/v1/library": "/v1/library",
         "/v1/library/{name}": "/v1/library/support_deflection",
@@ -187,6 +191,12 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
                 ("watermark", ", 'infinity'"),
             )
         },
+        "explain_invoices": ("%s, null, null", [f"{owner}-000001"]),
+        "explain_related": ("%s, null", [invoice_id(owner, "2023-10")]),
+        "explain_corrected": ("%s", [invoice_id(owner, "2023-10")]),
+        "explain_booked": ("%s, 'infinity', 9, 'infinity'", [invoice_id(owner, "2023-10")]),
+        "explain_rejections": ("", []),
+        "explain_outcome": ("%s, 1", [invoice_id(owner, "2023-10")]),
         "begin_write": ("%s, %s", [b"k" * 32, b"f" * 32]),
         "waiting_requests": ("", []),
         "keep_answer": ("sha256(uuid_send(gen_random_uuid())), %s, 201, %s", [b"f" * 32, b"of whoever asks"]),
@@ -278,7 +288,7 @@ def test_no_function_gives_another_tenants_rows(
             continue
         assert secret_of("acme") not in answer, name
         assert not any(done in answer for done in ("rotated", "'changed'", "'sent'", "'done', 1")), name
-        assert "True" not in answer or name in {"invoice", "event_invoices"}, name
+        assert "True" not in answer or name in {"invoice", "event_invoices", "explain_invoices"}, name
     owned = str(login.execute("select * from api.customers('acme', null, 100)").fetchall())
     assert secret_of("acme") in owned
 

@@ -153,9 +153,9 @@ def upcoming(
     moment = then or datetime.now(UTC)
     log = account_of(tenant).log
     after = log if events is None else with_events(log, read_events(events), moment)
-    usage = customer_usage(Lake(settings.lake_url), tenant, customer)
+    usage = customer_usage(Lake(settings.lake_url), tenant, [customer])
     with connect(settings, "builder") as connection:
-        store = CustomerInvoices(connection, "billing", tenant, customer, then)
+        store = CustomerInvoices(connection, "billing", tenant, (customer,), then)
         found = upcoming_invoices(store, usage, after, moment, last, None if events is None else log)
     if as_json:
         show_json(found.document())

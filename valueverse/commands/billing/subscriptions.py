@@ -170,8 +170,8 @@ def _previewed(planned: PlannedEvent, until: str | None, *, needed: bool) -> Pre
     settings, last = get_settings(), None if until is None else read_day(until, "--until")
     try:
         with connect(settings, "builder") as connection:
-            store = CustomerInvoices(connection, tenant=planned.before.tenant, customer=planned.customer)
-            usage = customer_usage(Lake(settings.lake_url), store.tenant, store.customer)
+            store = CustomerInvoices(connection, tenant=planned.before.tenant, customers=(planned.customer,))
+            usage = customer_usage(Lake(settings.lake_url), store.tenant, store.customers)
             return preview(store, usage, planned, datetime.now(UTC), last)
     except RefusalError as refusal:
         if needed:

@@ -213,15 +213,25 @@ def next_close(segments: pl.DataFrame, tenants: pl.DataFrame, moment: datetime) 
     return found
 
 
+def last_close(segments: pl.DataFrame, tenants: pl.DataFrame, moment: datetime) -> datetime | None:
+    """When the last of the periods (of SEGMENTS) that run at an instant closes; None: none runs."""
+    found: datetime | None = _running(segments, tenants, moment)["period_to"].to_frame().max().item()
+    return found
+
+
 def running_period(
     segments: pl.DataFrame, tenants: pl.DataFrame, subscription: str, moment: datetime
 ) -> tuple[datetime, datetime] | None:
     """The period [from, to) of a subscription (of SEGMENTS of one tenant) that runs at an instant; None: none does."""
-    own = billable(segments.filter(pl.col("subscription") == subscription))
-    running = pl.col("period_from") <= moment, pl.col("period_to") > moment
-    for begins, ends in _around(own, tenants, moment).filter(running).select("period_from", "period_to").iter_rows():
+    running = _running(segments.filter(pl.col("subscription") == subscription), tenants, moment)
+    for begins, ends in running.select("period_from", "period_to").iter_rows():
         return begins, ends
     return None
+
+
+def _running(segments: pl.DataFrame, tenants: pl.DataFrame, moment: datetime) -> pl.DataFrame:
+    around = _around(billable(segments), tenants, moment)
+    return around.filter(pl.col("period_from") <= moment, pl.col("period_to") > moment)
 
 
 def _around(segments: pl.DataFrame, tenants: pl.DataFrame, moment: datetime) -> pl.DataFrame:

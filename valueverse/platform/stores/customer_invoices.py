@@ -1,4 +1,4 @@
-"""What is finalised of one customer, by the functions that the API's login may call too."""
+"""What is finalised of some customers, by the functions that the API's login may call too."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, LiteralString
 
 import polars as pl
+from psycopg import sql
 
 from valueverse.platform.queries import frame_of, value_of
 from valueverse.platform.stores.billing_store import canonical_dimensions
@@ -29,17 +30,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CustomerInvoices(Functions):
-    """The rows of a customer's finalised invoices.
+    """The rows of the finalised invoices of a tenant's customers.
 
     Attributes:
         tenant: who invoices.
-        customer: who is invoiced.
+        customers: who are invoiced.
         known_at: as they were at this instant; None: as they are.
     """
 
     tenant: str = ""
-    customer: str = ""
+    customers: tuple[str, ...] = ()
     known_at: datetime | None = None
+
+    @property
+    def customer(self) -> str:
+        """The only one of the customers."""
+        (only,) = self.customers
+        return only
 
     def invoices(self) -> pl.DataFrame:
         """BILLED_INVOICES: those that stand, and those that were voided."""
@@ -65,7 +72,7 @@ class CustomerInvoices(Functions):
         return UNCHANGED_INVOICES.conform(unchanged), CORRECTED_IN_VAIN.conform(in_vain)
 
     def reratings(self) -> pl.DataFrame:
-        """RERATINGS of the customer's invoices."""
+        """RERATINGS of their invoices."""
         return self._frame("prior_reratings", RERATINGS)
 
     def proposals(self, approved_by: datetime) -> pl.DataFrame:
@@ -79,5 +86,8 @@ class CustomerInvoices(Functions):
         return found
 
     def _frame(self, function: LiteralString, schema: pl.Schema, *more: object) -> pl.DataFrame:
-        values = [self.tenant, self.customer, self.known_at, *more]
-        return frame_of(self.connection, self.query(function, len(values)), values, schema)
+        places = sql.SQL(", ").join([sql.Placeholder()] * (1 + len(more)))
+        query = sql.SQL("select f.* from unnest(%s::text[]) as c (customer), {}(%s, c.customer, {}) as f").format(
+            sql.Identifier(self.schema, function), places
+        )
+        return frame_of(self.connection, query, [list(self.customers), self.tenant, self.known_at, *more], schema)

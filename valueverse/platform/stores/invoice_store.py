@@ -40,35 +40,6 @@ _ONE = """
       left join billing.customer as c on c.tenant_id = i.tenant_id and c.customer = i.customer
      where i.number = %(number)s"""
 
-_OF_LINE = """
-           l.key, l.dimensions, o.number, o.issued_on, l.amount_minor, l.quantity, l.event_count,
-           case when v.invoice_id is null then o.status else 'voided' end as status
-      from billing.invoice_line as l
-      join billing.invoice as o on o.tenant_id = l.tenant_id and o.invoice_id = {invoice}
-      left join billing.invoice_void as v on v.tenant_id = o.tenant_id and v.invoice_id = o.invoice_id
-     where l.tenant_id = %(tenant)s"""
-_RELATED = f"""
-    select 'correction' as link, {_OF_LINE.format(invoice="l.invoice_id")}
-       and l.corrected_invoice_id = %(invoice)s
-     union all
-    select 'before', {_OF_LINE.format(invoice="l.invoice_id")}
-       and l.kind = 'usage' and o.invoice_type = 'threshold' and v.invoice_id is null
-       and (o.subscription, o.period_from) in (select i.subscription, i.period_from from billing.invoice as i
-            where i.tenant_id = %(tenant)s and i.invoice_id = %(invoice)s and i.period_to > o.period_to
-              and i.invoice_type in ('period', 'threshold'))
-     order by issued_on, number"""  # noqa: S608 - constants
-
-_CORRECTED = """
-    select l.line_no, l.corrected_invoice_id::text as invoice_id, o.number, o.issued_on, o.period_to,
-           o.currency::text as currency, v.invoice_id is not null as is_void, i.finalised_at, i.sequence,
-           case i.invoice_type when 'start' then i.period_from else i.period_to end as close
-      from billing.invoice_line as l
-      join billing.invoice as i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
-      join billing.invoice as o on o.tenant_id = l.tenant_id and o.invoice_id = l.corrected_invoice_id
-      left join billing.invoice_void as v
-        on v.tenant_id = o.tenant_id and v.invoice_id = o.invoice_id and v.voided_at < i.finalised_at
-     where l.tenant_id = %(tenant)s and l.invoice_id = %(invoice)s and i.finalised_at is not null
-     order by l.line_no"""
 _NOTES = """
     select n.credit_note as key, n.reason, n.created_at, min(e.date)::text as issued_on,
            -sum(p.amount_minor) filter (where p.account = 'receivable') as amount_minor,
@@ -81,10 +52,6 @@ _NOTES = """
      group by n.credit_note, n.reason, n.created_at
     having sum(p.amount_minor) filter (where p.account = 'receivable') < 0
      order by n.created_at, n.credit_note"""
-_DOCUMENTS = """
-    select invoice_id::text as invoice_id, number, sequence, events_known_at as known_at, document
-      from billing.invoice
-     where tenant_id = %(tenant)s and invoice_id = any(%(invoices)s::uuid[]) and status = 'finalised'"""
 
 
 def listed(
@@ -114,24 +81,3 @@ def credit_notes(connection: psycopg.Connection[Any], tenant: str, number: str) 
     """Credit notes of an invoice as they are booked, by the time of their issue: ``key`` (source#id of the event),
     ``reason``, ``issued_on`` (the tenant's day), ``amount_minor`` (tax included) and the ``tax_minor`` in it."""
     return rows_of(connection, _NOTES, {"tenant": tenant, "number": number})
-
-
-def related_lines(connection: psycopg.Connection[Any], tenant: str, invoice_id: str) -> list[dict[str, Any]]:
-    """Lines of other invoices that belong to lines of this one, by issue.
-
-    ``link`` says how: ``correction`` (it corrects this one's line) or ``before`` (a threshold invoice of the same
-    period billed it).
-    """
-    return rows_of(connection, _RELATED, {"tenant": tenant, "invoice": invoice_id})
-
-
-def corrected_lines(connection: psycopg.Connection[Any], tenant: str, invoice_id: str) -> list[dict[str, Any]]:
-    """The lines of a finalised invoice that correct another one, by their place: ``line_no``; of the other one
-    ``invoice_id``, ``number``, ``issued_on``, ``period_to``, ``currency`` and whether it was void by then
-    (``is_void``); of this one ``finalised_at``, ``sequence`` and ``close``."""
-    return rows_of(connection, _CORRECTED, {"tenant": tenant, "invoice": invoice_id})
-
-
-def issued_documents(connection: psycopg.Connection[Any], tenant: str, invoices: list[str]) -> list[dict[str, Any]]:
-    """``invoice_id``, ``number``, ``sequence``, ``known_at`` and ``document`` of these finalised invoices."""
-    return rows_of(connection, _DOCUMENTS, {"tenant": tenant, "invoices": invoices})

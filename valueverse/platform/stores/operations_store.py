@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valueverse.platform.queries import frame_of, rows_of
-from valueverse.schemas.events import REJECTED_EVENTS
+from valueverse.platform.queries import rows_of
 
 if TYPE_CHECKING:
-    import polars as pl
     import psycopg
 
 _QUARANTINED = """
@@ -36,17 +34,6 @@ _REJECTED = """
 def quarantined(connection: psycopg.Connection[Any], tenant: str | None = None) -> list[dict[str, Any]]:
     """Quarantined lines by tenant and reason, with the newest file and an example; the most frequent first."""
     return rows_of(connection, _QUARANTINED, {"tenant": tenant})
-
-
-def rejections(connection: psycopg.Connection[Any], tenant: str) -> pl.DataFrame:
-    """A tenant's billing events that could not be applied: REJECTED_EVENTS."""
-    return frame_of(
-        connection,
-        "select tenant_id::text as tenant, source, event_id, type, reason, message, event_time "
-        "from billing.rejected_event where tenant_id = %s order by source, event_id",
-        [tenant],
-        REJECTED_EVENTS,
-    )
 
 
 def rejected(connection: psycopg.Connection[Any], tenant: str | None = None) -> list[dict[str, Any]]:

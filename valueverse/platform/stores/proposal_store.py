@@ -95,16 +95,6 @@ def is_invoiced(connection: Connection, tenant: str, proposal: str) -> bool:
     return found.fetchone() is not None
 
 
-def run_billed(connection: Connection, tenant: str, invoice_id: str, line_no: int) -> tuple[str, str] | None:
-    """commit_id and run_hash of the proposal that an invoice line bills."""
-    return connection.execute(
-        "select p.commit_id, p.run_hash from billing.invoice_line l join value.proposal p"
-        " on p.tenant_id = l.tenant_id and p.proposal = l.proposal"
-        " where l.tenant_id = %s and l.invoice_id = %s and l.line_no = %s",
-        [tenant, invoice_id, line_no],
-    ).fetchone()
-
-
 def proposals(connection: Connection, tenant: str) -> list[dict[str, Any]]:
     """A tenant's proposals with the newest verdict on each and the invoice that bills it, oldest first."""
     return rows_of(

@@ -63,7 +63,7 @@ def current_usage(
     Raises:
         RefusalError: ``unknown_subscription``: no period of it runs; ``no_amount``: what is wrong with a price.
     """
-    terms = CustomerTerms.of(facts, customer)
+    terms = CustomerTerms.of(facts, [customer])
     period = terms.running_period(subscription, moment)
     plan = None if period is None else terms.plan_of(subscription, moment)
     if period is None or plan is None:
@@ -73,7 +73,7 @@ def current_usage(
     [tenant] = terms.timeline.tenants["tenant"]
     rows = usage.read(Lake(settings.lake_url), tenant, customer).rows
     with connect(settings, "api") as connection:
-        store = CustomerInvoices(connection, "api", tenant, customer)
+        store = CustomerInvoices(connection, "api", tenant, (customer,))
         billed = next_invoices(store, rows, terms, terms.next_day(ends), moment)
     own = (
         pl.col("tenant") == tenant,

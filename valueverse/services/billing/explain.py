@@ -13,11 +13,14 @@ from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 from valueverse.invoicing import line_events, used_days
 from valueverse.money import plain
-from valueverse.platform.queries import row_of
-from valueverse.platform.stores import billing_store as store
-from valueverse.platform.stores import invoice_store, proposal_store, value_store
+from valueverse.platform.stores.explain_store import ExplainStore, tenant_of
 from valueverse.schemas.dimensions import dimensions_text
-from valueverse.services.billing.explained_corrections import context_of, explained_corrections
+from valueverse.services.billing.explained_corrections import (
+    customer_context,
+    explained_corrections,
+    recorded,
+)
+from valueverse.services.billing.invoices import unknown_invoice
 from valueverse.value.realisation import Commitment, FeeTerms, outcome_charges
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ class FoundInvoice:
 
     Attributes:
         tenant, invoice_id, document: the invoice.
+        is_void: it was voided since.
         ongoing: more of its period follows: it was made at a threshold.
         lines: those asked for, with ``line_no``.
         context: the state of knowledge that it was billed with, not that of what corrected it since.
@@ -41,12 +45,13 @@ class FoundInvoice:
         events: ``line_events`` of its usage lines.
         days: used and full days by the beginning and end of each part of its period.
         corrections: of its adjustment lines, by their ``line_no``.
-        related: lines of other invoices that belong to its own (``invoice_store.related_lines``).
+        related: lines of other invoices that belong to its own (``ExplainStore.related_lines``).
     """
 
     tenant: str
     invoice_id: str
     document: dict[str, Any]
+    is_void: bool
     ongoing: bool
     lines: list[dict[str, Any]]
     context: BillingContext
@@ -74,96 +79,98 @@ class FoundInvoice:
         return own.filter(pl.col("time") >= start, pl.col("time") < end)
 
 
-def find_lines(connection: psycopg.Connection[Any], lake: Lake, number: str, line: str | None) -> FoundInvoice:
-    """An invoice's lines; ``line``: only those with this key.
+def find_lines(store: ExplainStore, lake: Lake, number: str, line: str | None) -> FoundInvoice:
+    """The lines of an invoice of the store's tenant; ``line``: only those with this key.
 
     Raises:
         RefusalError: ``unknown_invoice``, ``unknown_line``.
     """
-    found = row_of(
-        connection,
-        "select tenant_id::text as tenant, invoice_id::text as invoice_id, document from billing.invoice "
-        "where number = %s",
-        [number],
-    )
+    found = store.invoice(number)
     if found is None:
-        raise RefusalError(
-            "unknown_invoice",
-            f"no finalised invoice {number!r}; `valueverse invoices list` shows them",
-            "NUMBER",
-        )
-    tenant, invoice_id, document = found["tenant"], found["invoice_id"], json.loads(found["document"])
+        raise unknown_invoice(number)
+    invoice_id, document = found["invoice_id"], json.loads(found["document"])
     lines = [one | {"line_no": place} for place, one in enumerate(document["lines"], 1) if line in {None, one["key"]}]
     if not lines and line is not None:
         known = ", ".join(dict.fromkeys(one["key"] for one in document["lines"]))
         raise RefusalError("unknown_line", f"the invoice has no line {line!r}; it has {known}", "--line")
-    invoices = store.invoices(connection, store.Scope([tenant]))
-    mine = invoices.filter(pl.col("invoice_id") == invoice_id)
-    context = context_of(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
+    known_at = datetime.fromisoformat(document["basis"]["events_known_at"])
+    context = customer_context(lake, store.tenant, document["customer"], known_at)
     # A threshold invoice counts the events of its period so far.
-    ongoing = not mine.filter(pl.col("invoice_type") == "threshold").is_empty()
-    period = mine.filter(pl.col("invoice_type").is_in(("period", "threshold"))).with_columns(
-        invoice_type=pl.lit("period")
+    ongoing = found["invoice_type"] == "threshold"
+    period = (
+        recorded([found])
+        .filter(pl.col("invoice_type").is_in(("period", "threshold")))
+        .with_columns(invoice_type=pl.lit("period"))
     )
     parts = used_days(period, context).select("from", "to", "used_days", "full_days").iter_rows()
     days = {(begins, ends): (used, full) for begins, ends, used, full in parts}
-    corrections = explained_corrections(connection, lake, (tenant, invoice_id), document, context)
-    events, related = line_events(period, context), invoice_store.related_lines(connection, tenant, invoice_id)
+    corrections = explained_corrections(store, lake, invoice_id, document, context)
+    events, related = line_events(period, context), store.related_lines(invoice_id)
     return FoundInvoice(
-        tenant, invoice_id, document, ongoing, lines, context, period, events, days, corrections, related
-    )
+        store.tenant, invoice_id, document, found["voided_at"] is not None, ongoing, lines, context, period, events,
+        days, corrections, related,
+    )  # fmt: skip
+
+
+def store_of(connection: psycopg.Connection[Any], number: str) -> ExplainStore:
+    """The rows of whoever issued the invoice with a number, for the builder's connection.
+
+    Raises:
+        RefusalError: ``unknown_invoice``.
+    """
+    tenant = tenant_of(connection, number)
+    if tenant is None:
+        raise unknown_invoice(number)
+    return ExplainStore(connection, tenant=tenant)
 
 
 def explain_invoice(
     connection: psycopg.Connection[Any], lake: Lake, number: str, line: str | None, limit: int
 ) -> dict[str, Any]:
-    """An invoice's lines, each with its tiers and the events that it counts.
+    """An invoice's lines, each with its tiers and the events that it counts; of the builder's connection.
 
     Raises:
         RefusalError: as ``find_lines``.
     """
-    return answer_of(connection, find_lines(connection, lake, number, line), limit)
+    store = store_of(connection, number)
+    return answer_of(store, find_lines(store, lake, number, line), limit)
 
 
-def answer_of(connection: psycopg.Connection[Any], found: FoundInvoice, limit: int) -> dict[str, Any]:
-    """The lines as data, with ``limit`` events each."""
+def answer_of(store: ExplainStore, found: FoundInvoice, limit: int, skipped: int = 0) -> dict[str, Any]:
+    """The lines as data, with ``limit`` events each after the first ``skipped``."""
     document = found.document
     return {
         "invoice": document["number"],
         "tenant": found.tenant,
         "customer": document["customer"],
-        "status": document["status"],
+        "status": "voided" if found.is_void else document["status"],
         "basis": document["basis"],
-        "lines": [
-            _line(one, found, limit) | _leads_on(connection, (found.tenant, found.invoice_id), one, found.context)
-            for one in found.lines
-        ],
+        "lines": [_line(one, found, (skipped, limit)) | _leads_on(store, found, one) for one in found.lines],
     }
 
 
-def _line(line: dict[str, Any], found: FoundInvoice, limit: int) -> dict[str, Any]:
+def _line(line: dict[str, Any], found: FoundInvoice, page: tuple[int, int]) -> dict[str, Any]:
     shown = {name: line[name] for name in ("key", "kind", "description", "service_period", "meter", "dimensions")}
     shown |= {name: line[name] for name in ("quantity", "amount_precise", "amount", "tiers", "explains")}
     if line["line_no"] in found.corrections:
-        return shown | _correction(found.corrections[line["line_no"]], limit)
+        return shown | _correction(found.corrections[line["line_no"]], page)
     if line["kind"] != "usage":
         return shown
-    inside = found.events_of(line)
-    return shown | {
-        "event_count": line["event_count"],
-        "reproduced": found.is_reproduced(line),
-        "events": [_event(row) for row in inside.head(limit).iter_rows(named=True)],
-        "more_events": max(inside.height - limit, 0),
+    counts = {"event_count": line["event_count"], "reproduced": found.is_reproduced(line)}
+    return shown | counts | _page(found.events_of(line), page)
+
+
+def _page(events: pl.DataFrame, page: tuple[int, int]) -> dict[str, Any]:
+    skipped, limit = page
+    return {
+        "events": [_event(row) for row in events.slice(skipped, limit).iter_rows(named=True)],
+        "more_events": max(events.height - skipped - limit, 0),
     }
 
 
-def _correction(one: ExplainedCorrection, limit: int) -> dict[str, Any]:
+def _correction(one: ExplainedCorrection, page: tuple[int, int]) -> dict[str, Any]:
     """What an adjustment was made from, and the events that came, changed or went."""
     reasons = one.reasons
-    changed = [
-        _event(row) | {"change": row["change"], "changed_at": row["changed_at"] and utc_text(row["changed_at"])}
-        for row in one.events.head(limit).iter_rows(named=True)
-    ]
     return {
         "correction": {
             "invoice": reasons.invoice,
@@ -177,27 +184,22 @@ def _correction(one: ExplainedCorrection, limit: int) -> dict[str, Any]:
             "causes": [{"type": kind, "id": key, "at": utc_text(at)} for kind, key, at in reasons.causes],
             "rerate_catalog_hash": reasons.catalog,
         },
-        "events": changed,
-        "more_events": max(one.events.height - limit, 0),
+        **_page(one.events, page),
     }
 
 
-def _leads_on(
-    connection: psycopg.Connection[Any], invoice: tuple[str, str], line: dict[str, Any], context: BillingContext
-) -> dict[str, str]:
+def _leads_on(store: ExplainStore, found: FoundInvoice, line: dict[str, Any]) -> dict[str, str]:
     """Of an outcome: the command that shows the tree of the value that its fee is a share of."""
-    found = proposal_store.run_billed(connection, *invoice, line["line_no"]) if line["kind"] == "outcome" else None
-    if found is None:
+    row = store.outcome(found.invoice_id, line["line_no"]) if line["kind"] == "outcome" else None
+    if row is None:
         return {}
-    tenant, _ = invoice
-    commit, run = found
-    commitment = Commitment.read(commit, value_store.document(connection, tenant, commit))
+    commitment = Commitment.read(row["commit_id"], row["document"])
     end = datetime.fromisoformat(line["service_period"]["to"])
-    charges = outcome_charges(context.timeline, context.history, tenant, commitment, end)
+    charges = outcome_charges(found.context.timeline, found.context.history, found.tenant, commitment, end)
     terms = [FeeTerms.of(one.price, commitment.program) for one in charges if one.key == line["key"]]
     output = f" --output {terms[0].output}" if terms else ""
     to_date = " --to-date" if terms and terms[0].true_up == "cumulative" else ""
-    return {"leads_on": f"valueverse value explain --tenant {tenant} --run {run}{output}{to_date}"}
+    return {"leads_on": f"valueverse value explain --tenant {found.tenant} --run {row['run_hash']}{output}{to_date}"}
 
 
 def _instant(text: str) -> pl.Expr:
@@ -205,7 +207,7 @@ def _instant(text: str) -> pl.Expr:
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:
-    return {
+    event = {
         "source": row["source"],
         "id": row["id"],
         "amends": None if row["root_id"] == row["id"] else row["root_id"],
@@ -215,3 +217,6 @@ def _event(row: dict[str, Any]) -> dict[str, Any]:
         "text": row["text_value"],
         "dimensions": json.loads(row["dimensions"]) if row["dimensions"] else None,
     }
+    if "change" in row:
+        event |= {"change": row["change"], "changed_at": row["changed_at"] and utc_text(row["changed_at"])}
+    return event

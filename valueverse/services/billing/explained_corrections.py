@@ -14,18 +14,18 @@ from valueverse.catalog import Capacity, CatalogHistory, Matrix
 from valueverse.invoicing import build_billing_context, changed_events, line_events, line_quantities
 from valueverse.invoicing.rendering import ChangedEvents, Correction, QuantityPart
 from valueverse.money import minor_text, minor_units, plain
-from valueverse.platform.stores import billing_store, invoice_store, operations_store
 from valueverse.schemas.dimensions import dimensions_text
+from valueverse.schemas.invoicing import BILLED_INVOICES
+from valueverse.services.billing.next_invoices import CustomerTerms
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions import build_timeline, event_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import psycopg
-
     from valueverse.invoicing import BillingContext
     from valueverse.platform.lake import Lake
+    from valueverse.platform.stores.explain_store import ExplainStore
 
 _CAUSES = ("catalog.", "tenant.", "customer.", "subscription.", "coupon.", "invoice.voided")
 """Kinds of billing events that change what a finalised invoice comes to."""
@@ -40,6 +40,19 @@ def context_of(lake: Lake, tenant: str, known_at: datetime | None) -> BillingCon
     history = CatalogHistory.from_facts(facts, known_at)
     timeline = build_timeline(facts, history.plans, known_at)
     return build_billing_context(timeline, history, lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant), known_at)
+
+
+def customer_context(lake: Lake, tenant: str, customer: str, known_at: datetime) -> BillingContext:
+    """What a billing run reads of one customer, as known at an instant."""
+    facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
+    terms = CustomerTerms.of(facts, [customer], known_at)
+    usage = lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant, pl.col("customer") == customer)
+    return build_billing_context(terms.timeline, terms.history, usage, known_at)
+
+
+def recorded(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """BILLED_INVOICES of rows that have more."""
+    return pl.DataFrame(rows, schema=BILLED_INVOICES, orient="row")
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ class _Booked:
     Attributes:
         invoice: number, issued_on, voided.
         lines: BILLED_LINES, those that correct it included, in the order in which they were issued.
-        documents: number, sequence, known_at and lines of the invoices that they are on, by invoice_id.
+        documents: number, sequence, events_known_at and lines of the invoices that they are on, by invoice_id.
     """
 
     invoice: Mapping[str, Any]
@@ -79,7 +92,7 @@ class _Booked:
     @property
     def known_at(self) -> datetime:
         """The newest state of knowledge that is booked for it."""
-        known: list[datetime] = [one["known_at"] for one in self.documents.values()]
+        known: list[datetime] = [one["events_known_at"] for one in self.documents.values()]
         return max(known)
 
     def tiers(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -91,58 +104,40 @@ class _Booked:
 
 
 def explained_corrections(
-    connection: psycopg.Connection[Any],
-    lake: Lake,
-    invoice: tuple[str, str],
-    document: Mapping[str, Any],
-    context: BillingContext,
+    store: ExplainStore, lake: Lake, invoice_id: str, document: Mapping[str, Any], context: BillingContext
 ) -> dict[int, ExplainedCorrection]:
     """The adjustment lines of an invoice, by their place.
 
     Args:
-        connection, lake: where invoices and events are.
-        invoice: tenant and invoice_id.
+        store, lake: where the tenant's invoices and events are.
+        invoice_id: of the invoice.
         document: the invoice's.
         context: as known when it was made.
     """
-    tenant, invoice_id = invoice
-    corrected = invoice_store.corrected_lines(connection, tenant, invoice_id)
-    if not corrected:
-        return {}
-    scope = billing_store.Scope(
-        [tenant],
-        corrected[0]["finalised_at"],
-        {tenant: {"sequence": corrected[0]["sequence"], "close": corrected[0]["close"].isoformat()}},
-    )
-    rerated = dict(billing_store.reratings(connection, scope).select("invoice_id", "rerate_catalog_hash").iter_rows())
+    corrected = store.corrected_lines(invoice_id)
     known_now = datetime.fromisoformat(document["basis"]["events_known_at"])
     found = {}
     for other in {row["invoice_id"]: row for row in corrected}.values():
-        booked = _booked(connection, scope, tenant, other)
-        billed = billing_store.invoices(connection, billing_store.Scope([tenant]), [other["invoice_id"]])
-        period = billed.filter(pl.col("invoice_type") == "period")
-        states = context_of(lake, tenant, booked.known_at), context
+        booked = _booked(store, other)
+        period = recorded(store.invoices([other["invoice_id"]])).filter(pl.col("invoice_type") == "period")
+        states = customer_context(lake, store.tenant, document["customer"], booked.known_at), context
         before, now = (line_events(period, state) for state in states)
         events = changed_events(before, now, booked.known_at, known_now)
         parts = _quantities(period, states)
-        causes = _causes(connection, lake, tenant, document, other["period_to"], (booked.known_at, known_now))
+        causes = _causes(store, lake, document, other["period_to"], (booked.known_at, known_now))
         for row in corrected:
             if row["invoice_id"] == other["invoice_id"]:
                 line = document["lines"][row["line_no"] - 1]
-                one = _explained(line, booked, events, causes, rerated.get(other["invoice_id"]))
+                one = _explained(line, booked, events, causes, other["rerate_catalog_hash"])
                 found[row["line_no"]] = one.made_of([parts_of(line, frame) for frame in parts])
     return found
 
 
-def _booked(
-    connection: psycopg.Connection[Any], scope: billing_store.Scope, tenant: str, other: Mapping[str, Any]
-) -> _Booked:
-    asked = pl.DataFrame({"tenant": [tenant], "invoice_id": [other["invoice_id"]]})
-    lines = billing_store.lines_of(connection, scope, asked)
+def _booked(store: ExplainStore, other: Mapping[str, Any]) -> _Booked:
+    lines = store.booked_lines(other["invoice_id"], other)
     ids = [*lines["invoice_id"].unique(), other["invoice_id"]]
-    documents = {row["invoice_id"]: row for row in invoice_store.issued_documents(connection, tenant, ids)}
-    shown = {key: row | {"lines": json.loads(row["document"])["lines"]} for key, row in documents.items()}
-    order = {key: row["sequence"] for key, row in documents.items()}
+    shown = {row["invoice_id"]: row | {"lines": json.loads(row["document"])["lines"]} for row in store.invoices(ids)}
+    order = {key: row["sequence"] for key, row in shown.items()}
     issued = pl.col("invoice_id").replace_strict(order, return_dtype=pl.Int64)
     return _Booked(other, lines.sort(issued, "line_no"), shown)
 
@@ -171,9 +166,8 @@ def parts_of(line: Mapping[str, Any], quantities: pl.DataFrame) -> list[Quantity
 
 
 def _causes(
-    connection: psycopg.Connection[Any],
+    store: ExplainStore,
     lake: Lake,
-    tenant: str,
     document: Mapping[str, Any],
     until: datetime,
     known: tuple[datetime, datetime],
@@ -192,10 +186,10 @@ def _causes(
         event_field(name).is_null() | (event_field(name) == document[name]).fill_null(value=False)
         for name in ("customer", "subscription")
     ]
-    rejected = operations_store.rejections(connection, tenant)
+    rejected = store.rejections()
     rows = (
         lake.scan(BILLING_FACTS_TABLE)
-        .filter(pl.col("tenant") == tenant, pl.col("time") < until)
+        .filter(pl.col("tenant") == store.tenant, pl.col("time") < until)
         .join(
             rejected.lazy(), left_on=["tenant", "source", "id"], right_on=["tenant", "source", "event_id"], how="anti"
         )

@@ -22,7 +22,7 @@ from valueverse.invoicing.rendering import (
 )
 from valueverse.money import minor_text, minor_units
 from valueverse.schemas.dimensions import dimensions_text
-from valueverse.services.billing.explain import FoundInvoice, answer_of, find_lines
+from valueverse.services.billing.explain import FoundInvoice, answer_of, find_lines, store_of
 from valueverse.services.billing.explained_corrections import parts_of, price_models
 from valueverse.services.billing.invoices import find_invoice
 from valueverse.services.event_tally import MEANINGS
@@ -64,18 +64,26 @@ def invoice_in_sentences(
 ) -> InvoiceExplanation:
     """The sentences of an invoice; ``line``: only of lines with this key, ``limit``: events listed of each.
 
+    Args:
+        connection: the builder's.
+        lake: where the events are.
+        number, line, limit: see above.
+
     Raises:
-        RefusalError: as ``explain_invoice``.
+        RefusalError: as ``find_lines``.
     """
-    found = find_lines(connection, lake, number, line)
-    stored = find_invoice(connection, number)
+    store = store_of(connection, number)
+    found, stored = find_lines(store, lake, number, line), find_invoice(connection, number)
     shown = ExplainedInvoice(stored.document, json.loads(stored.catalog or "null"), stored.parties.zones)
-    frames = _frames(found)
-    lines = [
-        (shown.line(one, _facts(found, one, frames)), answer)
-        for one, answer in zip(found.lines, answer_of(connection, found, limit)["lines"], strict=True)
-    ]
+    answers = answer_of(store, found, limit)["lines"]
+    lines = list(zip(lines_in_sentences(found, shown), answers, strict=True))
     return InvoiceExplanation(shown.heading(), shown.basis(), lines, [] if line else shown.totals())
+
+
+def lines_in_sentences(found: FoundInvoice, shown: ExplainedInvoice) -> list[ExplainedLine]:
+    """The sentences of the lines that were found of the invoice that is shown."""
+    frames = _frames(found)
+    return [shown.line(one, _facts(found, one, frames)) for one in found.lines]
 
 
 def _others(found: FoundInvoice, link: str, line: dict[str, Any]) -> list[OtherLine]:

@@ -94,6 +94,12 @@ def invoices_of_runs(connection: psycopg.Connection[Any], runs: list[str], most:
     return [_listed(row) for row in invoice_store.listed(connection, runs=runs, most=most)]
 
 
+def unknown_invoice(number: str) -> RefusalError:
+    """What is refused where no finalised invoice has a number."""
+    message = f"no finalised invoice {number!r}; `valueverse invoices list` shows them"
+    return RefusalError("unknown_invoice", message, "NUMBER")
+
+
 def find_invoice(connection: psycopg.Connection[Any], number: str) -> StoredInvoice:
     """A finalised invoice by its number.
 
@@ -102,9 +108,7 @@ def find_invoice(connection: psycopg.Connection[Any], number: str) -> StoredInvo
     """
     row = invoice_store.by_number(connection, number)
     if row is None:
-        raise RefusalError(
-            "unknown_invoice", f"no finalised invoice {number!r}; `valueverse invoices list` shows them", "NUMBER"
-        )
+        raise unknown_invoice(number)
     document = json.loads(row["document"])
     if row["voided"]:
         document |= {"status": "voided"}

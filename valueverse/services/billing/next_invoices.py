@@ -1,4 +1,4 @@
-"""What one customer would be invoiced next: the engine on what is known of it, and on what is finalised already.
+"""What customers would be invoiced next: the engine on what is known of them, and on what is finalised already.
 
 Reads the warehouse by the functions that the API may call too, and the lake; writes nothing.
 """
@@ -21,6 +21,7 @@ from valueverse.invoicing import (
     build_billing_context,
     derive_prior_state,
     issued_invoices,
+    last_close,
     next_close,
     plan_at,
     recomputed_invoices,
@@ -30,6 +31,7 @@ from valueverse.schemas.metering import USAGE
 from valueverse.subscriptions import SUBSCRIPTION_STARTED, build_timeline, event_field, local_date, local_midnight
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date, datetime
 
     from valueverse.catalog import Plan
@@ -39,47 +41,51 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CustomerTerms:
-    """A customer's billing facts (BILLING_FACTS), and what they come to.
+    """Billing facts (BILLING_FACTS) of a tenant's customers, and what they come to.
 
     Attributes:
-        customer: its key.
+        customers: their keys.
         facts: those of the tenant without other customers'.
         history: the tenant's catalogs.
         timeline: of the facts.
     """
 
-    customer: str
+    customers: tuple[str, ...]
     facts: pl.DataFrame
     history: CatalogHistory
     timeline: Timeline
 
     @classmethod
-    def of(cls, facts: pl.DataFrame, customer: str, known_at: datetime | None = None) -> CustomerTerms:
-        """The terms of a customer by the facts of its tenant; ``known_at``: as known then."""
-        mine = _of_customer(facts, customer)
+    def of(cls, facts: pl.DataFrame, customers: Sequence[str], known_at: datetime | None = None) -> CustomerTerms:
+        """The terms of customers by the facts of their tenant; ``known_at``: as known then."""
+        mine = _of_customers(facts, customers)
         if known_at is not None:
             mine = mine.filter(pl.col("received_at") <= known_at)
         history = CatalogHistory.from_facts(mine, known_at)
-        return cls(customer, mine, history, build_timeline(mine, history.plans, known_at))
+        return cls(tuple(customers), mine, history, build_timeline(mine, history.plans, known_at))
 
     @property
     def is_known(self) -> bool:
-        """Whether an event has created the customer."""
-        return self.customer in self.timeline.customers["customer"]
+        """Whether events have created the customers."""
+        return set(self.customers) <= set(self.timeline.customers["customer"])
 
     @property
     def zones(self) -> list[str | None]:
-        """Time zones of the customer and of the tenant."""
-        owners = (self.timeline.customers.filter(pl.col("customer") == self.customer), self.timeline.tenants)
+        """Time zones of the customers and of the tenant."""
+        owners = (self.timeline.customers.filter(pl.col("customer").is_in(self.customers)), self.timeline.tenants)
         return [zone for owner in owners for zone in owner["timezone"]]
 
     def next_close(self, moment: datetime) -> datetime | None:
-        """When the next of the customer's periods closes, or begins; None: none does."""
+        """When the next of the customers' periods closes, or begins; None: none does."""
         return next_close(self.timeline.segments, self.timeline.tenants, moment)
 
+    def last_close(self, moment: datetime) -> datetime | None:
+        """When the last of the customers' periods closes that run now; None: none does."""
+        return last_close(self.timeline.segments, self.timeline.tenants, moment)
+
     def running_period(self, subscription: str, moment: datetime) -> tuple[datetime, datetime] | None:
-        """The period [from, to) of one of the customer's subscriptions that runs at an instant; None: none does."""
-        own = self.timeline.segments.filter(pl.col("customer") == self.customer)
+        """The period [from, to) of one of the customers' subscriptions that runs at an instant; None: none does."""
+        own = self.timeline.segments.filter(pl.col("customer").is_in(self.customers))
         return running_period(own, self.timeline.tenants, subscription, moment)
 
     def plan_of(self, subscription: str, moment: datetime) -> Plan | None:
@@ -100,12 +106,12 @@ class CustomerTerms:
 def next_invoices(
     store: CustomerInvoices, usage: pl.DataFrame, terms: CustomerTerms, until: date, moment: datetime
 ) -> Billed:
-    """The customer's invoices that are not final and close by the beginning of ``until``.
+    """The customers' invoices that are not final and close by the beginning of ``until``.
 
     Args:
         store: what is finalised.
-        usage: the customer's.
-        terms: the customer's.
+        usage: the customers'.
+        terms: the customers'.
         until: a day of the tenant.
         moment: what was received later is not known, and what is approved later is not approved.
     """
@@ -122,13 +128,20 @@ def next_invoices(
         terms.timeline, terms.history, received.lazy(), (begins, until), known_at=known_at,
         closed_by=ends.max().item(), prior=prior, outcomes=store.proposals(moment),
     )  # fmt: skip
-    own = pl.col("customer") == terms.customer
+    own = pl.col("customer").is_in(terms.customers)
     parts = {name: getattr(billed, name).filter(own) for name in ("invoices", "lines", "problems")}
     return replace(billed, **parts)
 
 
+def held_lines(problems: pl.DataFrame) -> dict[str, list[str]]:
+    """Sentences about lines that have no amount (``Billed.problems``), and so hold their invoices back, by customer."""
+    sentence = pl.format("{}, line {}: {}", "subscription", "key", "problem").alias("sentence")
+    rows = problems.group_by("customer", maintain_order=True).agg(sentence)
+    return dict(rows.iter_rows())
+
+
 def _known_at(facts: pl.DataFrame, usage: pl.DataFrame, invoices: pl.DataFrame, moment: datetime) -> datetime:
-    """When the newest of what the customer is billed by was received: the same until something new is."""
+    """When the newest of what the customers are billed by was received: the same until something new is."""
     columns = [frame[name] for frame in (facts, usage) for name in ("received_at", "known_until")]
     newest = pl.concat([column.drop_nulls() for column in [*columns, invoices["events_known_at"]]])
     known: datetime = newest.filter(newest <= moment).to_frame().max().item()
@@ -150,11 +163,12 @@ def _prior_state(
     return derive_prior_state(whole, issued, recompute, rerated)
 
 
-def _of_customer(facts: pl.DataFrame, customer: str) -> pl.DataFrame:
+def _of_customers(facts: pl.DataFrame, customers: Sequence[str]) -> pl.DataFrame:
     """The tenant's facts without those of other customers and their subscriptions: invoices are of one customer."""
     named = facts.with_columns(event_field("customer"), event_field("subscription"))
-    started = named.filter(pl.col("type") == SUBSCRIPTION_STARTED, pl.col("customer") == customer)["subscription"]
+    mine = pl.col("customer").is_in(list(customers))
+    started = named.filter(pl.col("type") == SUBSCRIPTION_STARTED, mine)["subscription"]
     own = pl.col("customer").is_null() & (
         pl.col("subscription").is_null() | pl.col("subscription").is_in(started.to_list())
     )
-    return named.filter((pl.col("customer") == customer) | own).select(facts.columns)
+    return named.filter(mine | own).select(facts.columns)

@@ -16,7 +16,7 @@ from valueverse.errors import RefusalError
 from valueverse.invoicing.rendering import billed_days, build_invoice_documents
 from valueverse.money import minor_text, minor_units
 from valueverse.schemas.subscriptions import PREVIEWED_AMOUNTS
-from valueverse.services.billing.next_invoices import CustomerTerms, next_invoices
+from valueverse.services.billing.next_invoices import CustomerTerms, held_lines, next_invoices
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -96,11 +96,10 @@ def preview(
     """
     begins = max(moment, *_event_time(planned))
     last = until or month_later(begins.date(), _MONTHS + 1) - timedelta(days=1)
-    before, after = (CustomerTerms.of(log.facts(), planned.customer) for log in (planned.before, planned.after))
+    before, after = (CustomerTerms.of(log.facts(), [planned.customer]) for log in (planned.before, planned.after))
     billed = [next_invoices(store, usage, terms, last, moment) for terms in (before, after)]
-    return Preview(
-        planned.customer, last, _compared(_amounts(billed[0]), _amounts(billed[1]), after.zones), _held(billed[1])
-    )
+    rows = _compared(_amounts(billed[0]), _amounts(billed[1]), after.zones)
+    return Preview(planned.customer, last, rows, _held(billed[1], planned.customer))
 
 
 def upcoming_invoices(
@@ -125,7 +124,7 @@ def upcoming_invoices(
     Raises:
         RefusalError: ``unknown_customer``.
     """
-    terms = CustomerTerms.of(log.facts(), store.customer, store.known_at)
+    terms = CustomerTerms.of(log.facts(), store.customers, store.known_at)
     if not terms.is_known:
         raise RefusalError("unknown_customer", f"no event has created a customer {store.customer[:60]!r}", "CUSTOMER")
     close = None if until else terms.next_close(moment)
@@ -133,11 +132,13 @@ def upcoming_invoices(
     billed = next_invoices(store, usage, terms, last, moment)
     changes = None
     if before is not None:
-        former = next_invoices(store, usage, CustomerTerms.of(before.facts(), store.customer), last, moment)
+        former = next_invoices(store, usage, CustomerTerms.of(before.facts(), store.customers), last, moment)
         changes = _compared(_amounts(former), _amounts(billed), terms.zones)
     ordered = billed.invoices.sort(_ORDER)
     documents = list(build_invoice_documents(ordered, billed.lines))
-    return UpcomingInvoices(store.customer, last, documents, _held(billed), changes, close)
+    return UpcomingInvoices(
+        store.customer, last, documents, held_lines(billed.problems).get(store.customer, []), changes, close
+    )
 
 
 def plain_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -163,9 +164,8 @@ def _amounts(billed: Billed) -> pl.DataFrame:
     return PREVIEWED_AMOUNTS.conform(pl.concat([totals, lines.select(totals.columns)]))
 
 
-def _held(billed: Billed) -> list[str]:
-    rows = billed.problems.iter_rows(named=True)
-    return [f"{row['subscription']}, line {row['key']}: {row['problem']}" for row in rows]
+def _held(billed: Billed, customer: str) -> list[str]:
+    return held_lines(billed.problems).get(customer, [])
 
 
 def _compared(before: pl.DataFrame, after: pl.DataFrame, zones: list[str | None]) -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ class UpcomingAnswers:
         usage = self.usage.read(lake, tenant, customer)
         as_of = question.known_at or moment
         with connect(settings, "api") as connection:
-            store = CustomerInvoices(connection, "api", tenant, customer, question.known_at)
+            store = CustomerInvoices(connection, "api", tenant, (customer,), question.known_at)
             if question.events is not None:
                 after = with_events(log, question.events, moment)
                 found = upcoming_invoices(store, usage.rows, after, as_of, question.until, log)

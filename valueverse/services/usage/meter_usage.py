@@ -46,7 +46,7 @@ def meter_usage(lake: Lake, question: UsageQuestion) -> pl.DataFrame:
     Raises:
         RefusalError: ``unknown_meter``, ``unknown_dimension``, ``bad_timezone``, ``too_many_rows``.
     """
-    history = _history(lake, question.tenant)
+    history = _history(lake, question.tenant, question.known_at)
     meters = _published(history)
     if question.meter not in meters:
         hint = did_you_mean(question.meter, list(meters))
@@ -70,8 +70,9 @@ def meter_usage(lake: Lake, question: UsageQuestion) -> pl.DataFrame:
     return answer_usage(opened.scan(days), history.meters, question)
 
 
-def _history(lake: Lake, tenant: str) -> CatalogHistory:
-    return CatalogHistory.from_facts(lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect())
+def _history(lake: Lake, tenant: str, known_at: datetime | None = None) -> CatalogHistory:
+    facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
+    return CatalogHistory.from_facts(facts, known_at)
 
 
 def _published(history: CatalogHistory) -> dict[str, PublishedMeter]:

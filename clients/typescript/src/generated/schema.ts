@@ -492,6 +492,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/invoices/{number}/lines/{key}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain a line of an invoice
+         * @description Its price, quantity and steps to the amount, and its events: as `valueverse explain invoice` answers.
+         *
+         *     The line is worked out again as known when the invoice was made. With `known_at`, an invoice that was finalised
+         *     later is not found.
+         */
+        get: operations["get_invoice_line_explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/customers/{key}/upcoming-invoice": {
         parameters: {
             query?: never;
@@ -534,6 +557,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/unbilled-usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List usage that no invoice bills yet
+         * @description What charges come to that are not on a finalised invoice, as if it were billed now; corrections of usage too.
+         *
+         *     Usage of a running period counts so far; usage that waits for ingestion, or that no subscription takes, does not.
+         */
+        get: operations["get_unbilled_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/customers": {
         parameters: {
             query?: never;
@@ -566,8 +611,11 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A customer's usage by day and meter
+         * A customer's usage by day or window
          * @description One row per day, meter, subscription and set of dimension values; days are UTC dates of the events.
+         *
+         *     With `window`, what one `meter` comes to in each hour, day or month of the customer's time zone, by the rule of the
+         *     meter: distinct values are counted once in a window, whatever days they are of.
          */
         get: operations["get_customer_usage"];
         put?: never;
@@ -816,6 +864,26 @@ export interface paths {
          * @description It becomes a billing event (`billing.catalog.published`) and holds from `on`; what is final keeps its prices.
          */
         post: operations["post_catalogs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List plans
+         * @description The plans of the catalog in force, or of another one that was published, in its order; all on one page.
+         */
+        get: operations["get_plans"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1649,6 +1717,56 @@ export interface components {
             /** @description The place within the event. */
             path?: string | null;
         };
+        /** @description A line, what it was made from, and some of its events in the order of time. */
+        ExplainedLine: {
+            key: string;
+            kind: string;
+            description: string;
+            service_period: components["schemas"]["Period"];
+            meter: string | null;
+            dimensions: {
+                [key: string]: string | null;
+            } | null;
+            quantity: string | null;
+            amount: string;
+            amount_precise: string;
+            /** @description As the invoice's document has them. */
+            tiers: {
+                [key: string]: unknown;
+            }[] | null;
+            title: string;
+            sentences: string[];
+            steps: components["schemas"]["Step"][];
+            result: string[];
+            /** @description Of a usage line. */
+            event_count?: number | null;
+            /** @description As many events are found as it was billed for. */
+            reproduced?: boolean | null;
+            /** @description Of an adjustment: what was billed, what is due, and why. */
+            correction?: {
+                [key: string]: unknown;
+            } | null;
+            events?: components["schemas"]["LineEvent"][] | null;
+            /** @description How many follow. */
+            more_events?: number | null;
+            /** @description Gives the events that follow, of this line alone; null: none do. */
+            next_cursor?: string | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description The lines of an invoice that have a key; several where its charge is split by dimensions. */
+        ExplainedLines: {
+            invoice: string;
+            tenant: string;
+            customer: string;
+            /** @enum {string} */
+            status: "finalised" | "voided";
+            /** @description What was known when it was made. */
+            basis: {
+                [key: string]: unknown;
+            };
+            lines: components["schemas"]["ExplainedLine"][];
+        };
         /** @description An event in a list; `GET /v1/events/{source}/{id}` says what became of it. */
         FoundEvent: {
             source: string | null;
@@ -1795,6 +1913,24 @@ export interface components {
         Library: {
             data: components["schemas"]["ReadyModel"][];
         };
+        /** @description An event that a line counts, or that changed what it counts. */
+        LineEvent: {
+            source: string;
+            id: string;
+            /** @description Id of the event that it amends. */
+            amends: string | null;
+            time: string;
+            meter: string | null;
+            value: string | null;
+            /** @description What a meter of unique values counts. */
+            text: string | null;
+            dimensions: {
+                [key: string]: string | null;
+            } | null;
+            /** @description Of a correction: what became of it since the line was billed. */
+            change?: ("late" | "amended" | "voided" | "joined" | "left") | null;
+            changed_at?: string | null;
+        };
         /** @description How a person signs in. */
         Login: {
             tenant: string;
@@ -1939,6 +2075,13 @@ export interface components {
             email: string;
             name: string | null;
             role: string;
+        };
+        /** @description The plans of a catalog, in its order. */
+        PlanPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["PublishedPlan"][];
         };
         /** @description The token of a link to exchange. */
         PortalExchange: {
@@ -2198,6 +2341,25 @@ export interface components {
             coupons: string[];
             taxes: string[];
         };
+        /** @description A plan as its catalog writes it; docs/catalog.md names every field. */
+        PublishedPlan: {
+            /** @description Hash of the catalog. */
+            catalog: string;
+            /** @description From when on it holds. */
+            from: string;
+            /** @description Of amounts, unless the plan has its own. */
+            currency: string;
+            key: string;
+            version?: number | null;
+            fees?: {
+                [key: string]: unknown;
+            }[] | null;
+            charges?: {
+                [key: string]: unknown;
+            }[] | null;
+        } & {
+            [key: string]: unknown;
+        };
         /** @description Whether requests can be answered: `ready` or `unavailable`. */
         Readiness: {
             status: string;
@@ -2353,6 +2515,11 @@ export interface components {
             token_type: "Bearer";
             expires_in: number;
         };
+        /** @description How an amount adds up. */
+        Step: {
+            text: string;
+            amount: string;
+        };
         /** @description A version of a value model with its text. */
         StoredModel: {
             /** @description `model` of the document. */
@@ -2371,6 +2538,51 @@ export interface components {
         Trial: {
             /** @description What became of it is at `/v1/webhook-deliveries`. */
             delivery: number;
+        };
+        /** @description What a charge comes to, or a correction of usage that a final invoice billed. */
+        UnbilledCharge: {
+            subscription: string | null;
+            charge: string;
+            /**
+             * @description `adjustment`: of what is final.
+             * @enum {string}
+             */
+            kind: "usage" | "adjustment";
+            description: string;
+            currency: string;
+            service_period: components["schemas"]["Period"];
+            /** @description Null: several. */
+            meter: string | null;
+            dimensions: {
+                [key: string]: string | null;
+            } | null;
+            quantity: string | null;
+            /** @description Before discounts and taxes. */
+            amount: string;
+            amount_precise: string;
+            event_count: number | null;
+            /** @description A text for people. */
+            explains: string | null;
+        };
+        /** @description What a customer used and no finalised invoice bills. */
+        UnbilledCustomer: {
+            customer: string;
+            charges: components["schemas"]["UnbilledCharge"][];
+            totals: components["schemas"]["UnbilledTotal"][];
+            /** @description Lines that have no amount; their invoices are held back. */
+            held: string[];
+        };
+        /** @description A page of customers by key; those with nothing unbilled are left out, so a page may be short. */
+        UnbilledPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["UnbilledCustomer"][];
+        };
+        /** @description What the charges come to in one currency. */
+        UnbilledTotal: {
+            currency: string;
+            amount: string;
         };
         /** @description A customer's invoices that are not final, as if they were billed now. */
         UpcomingInvoices: {
@@ -2408,6 +2620,26 @@ export interface components {
             /** @description Whether quantities add up over days, dimensions and subscriptions (count and sum do). */
             additive: boolean;
             events: number;
+        };
+        /** @description What a meter comes to in one window, for one set of dimension values. */
+        UsageWindow: {
+            window_start: string;
+            window_end: string;
+            /** @description Where windows begin and end. */
+            timezone: string;
+            meter: string;
+            dimensions: {
+                [key: string]: string | null;
+            };
+            /** @description Exact, by the meter's own rule; null: beyond 38 digits. */
+            quantity: string | null;
+        };
+        /** @description A page of windows, the oldest first. */
+        UsageWindowPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["UsageWindow"][];
         };
         /** @description A person who signs in to the tenant. */
         User: {
@@ -3431,6 +3663,47 @@ export interface operations {
             };
         };
     };
+    get_invoice_line_explain: {
+        parameters: {
+            query?: {
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
+                /** @description Events of each line. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Number of a finalised invoice. */
+                number: string;
+                /** @description Key of the line, percent-encoded. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplainedLines"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_customer_upcoming_invoice: {
         parameters: {
             query?: {
@@ -3488,6 +3761,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UpcomingInvoices"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_unbilled_usage: {
+        parameters: {
+            query?: {
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
+                /** @description Customer key. */
+                customer?: string | null;
+                /** @description Customers that are looked at. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnbilledPage"];
                 };
             };
             /** @description A problem */
@@ -3583,12 +3894,20 @@ export interface operations {
     get_customer_usage: {
         parameters: {
             query?: {
-                /** @description First day, UTC. */
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
+                /** @description First day: UTC, or where the windows are. */
                 from?: string | null;
-                /** @description The day after the last, UTC. */
+                /** @description The day after the last. */
                 to?: string | null;
                 /** @description Meter key. */
                 meter?: string | null;
+                /** @description What the `meter` comes to in each window with usage, for all subscriptions together. */
+                window?: ("hour" | "day" | "month") | null;
+                /** @description Of windows: dimensions of the meter that have a quantity each, with commas between. */
+                group_by?: string | null;
+                /** @description Of windows: IANA time zone; by default the customer's, or else the tenant's. */
+                timezone?: string | null;
                 /** @description Rows of a page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before; leave out for the first page. */
@@ -3609,7 +3928,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UsagePage"];
+                    "application/json": components["schemas"]["UsagePage"] | components["schemas"]["UsageWindowPage"];
                 };
             };
             /** @description A problem */
@@ -4196,6 +4515,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_plans: {
+        parameters: {
+            query?: {
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
+                /** @description Hash of a published one; that in force by default. */
+                catalog?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanPage"];
                 };
             };
             /** @description A problem */

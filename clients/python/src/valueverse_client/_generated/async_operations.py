@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import date, datetime
-from functools import partial
 from typing import Any, Literal
 
 from valueverse_client._generated import types
@@ -77,31 +76,33 @@ class AsyncOperations:
         self,
         key: str,
         *,
+        known_at: str | datetime | None = None,
         from_: str | date | None = None,
         to: str | date | None = None,
         meter: str | None = None,
+        window: Literal["hour", "day", "month"] | None = None,
+        group_by: str | None = None,
+        timezone: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> types.UsagePage:
-        """A customer's usage by day and meter."""
+    ) -> types.UsagePage | types.UsageWindowPage:
+        """A customer's usage by day or window."""
         return await self._ask(
             "GET",
             "/v1/customers/{key}/usage",
             {"key": key},
-            query={"from": from_, "to": to, "meter": meter, "limit": limit, "cursor": cursor},
+            query={
+                "known_at": known_at,
+                "from": from_,
+                "to": to,
+                "meter": meter,
+                "window": window,
+                "group_by": group_by,
+                "timezone": timezone,
+                "limit": limit,
+                "cursor": cursor,
+            },
         )
-
-    def iterate_customer_usage(
-        self,
-        key: str,
-        *,
-        from_: str | date | None = None,
-        to: str | date | None = None,
-        meter: str | None = None,
-        limit: int | None = None,
-    ) -> AsyncIterator[types.UsageRow]:
-        """A customer's usage by day and meter; every row, page by page."""
-        return self._iterate(partial(self.get_customer_usage, key), from_=from_, to=to, meter=meter, limit=limit)
 
     async def get_customers(self, *, limit: int | None = None, cursor: str | None = None) -> types.CustomerPage:
         """List customers."""
@@ -193,6 +194,23 @@ class AsyncOperations:
         """An invoice's document."""
         return await self._ask("GET", "/v1/invoices/{number}", {"number": number}, query={"format": format})
 
+    async def get_invoice_line_explain(
+        self,
+        number: str,
+        key: str,
+        *,
+        known_at: str | datetime | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.ExplainedLines:
+        """Explain a line of an invoice."""
+        return await self._ask(
+            "GET",
+            "/v1/invoices/{number}/lines/{key}/explain",
+            {"number": number, "key": key},
+            query={"known_at": known_at, "limit": limit, "cursor": cursor},
+        )
+
     async def get_invoices(
         self,
         *,
@@ -253,6 +271,10 @@ class AsyncOperations:
         """Who I am."""
         return await self._ask("GET", "/v1/me", {})
 
+    async def get_plans(self, *, known_at: str | datetime | None = None, catalog: str | None = None) -> types.PlanPage:
+        """List plans."""
+        return await self._ask("GET", "/v1/plans", {}, query={"known_at": known_at, "catalog": catalog})
+
     async def get_readyz(self) -> types.Readiness:
         """Requests can be answered."""
         return await self._ask("GET", "/readyz", {})
@@ -266,6 +288,28 @@ class AsyncOperations:
     def iterate_rejected_events(self, *, limit: int | None = None) -> AsyncIterator[types.RejectedEvent]:
         """List rejected billing events; every row, page by page."""
         return self._iterate(self.get_rejected_events, limit=limit)
+
+    async def get_unbilled_usage(
+        self,
+        *,
+        known_at: str | datetime | None = None,
+        customer: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.UnbilledPage:
+        """List usage that no invoice bills yet."""
+        return await self._ask(
+            "GET",
+            "/v1/unbilled-usage",
+            {},
+            query={"known_at": known_at, "customer": customer, "limit": limit, "cursor": cursor},
+        )
+
+    def iterate_unbilled_usage(
+        self, *, known_at: str | datetime | None = None, customer: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[types.UnbilledCustomer]:
+        """List usage that no invoice bills yet; every row, page by page."""
+        return self._iterate(self.get_unbilled_usage, known_at=known_at, customer=customer, limit=limit)
 
     async def get_user(self, user: str) -> types.User:
         """A person."""

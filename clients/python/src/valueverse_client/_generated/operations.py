@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from functools import partial
 from typing import Any, Literal
 
 from valueverse_client._generated import types
@@ -75,31 +74,33 @@ class Operations:
         self,
         key: str,
         *,
+        known_at: str | datetime | None = None,
         from_: str | date | None = None,
         to: str | date | None = None,
         meter: str | None = None,
+        window: Literal["hour", "day", "month"] | None = None,
+        group_by: str | None = None,
+        timezone: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> types.UsagePage:
-        """A customer's usage by day and meter."""
+    ) -> types.UsagePage | types.UsageWindowPage:
+        """A customer's usage by day or window."""
         return self._ask(
             "GET",
             "/v1/customers/{key}/usage",
             {"key": key},
-            query={"from": from_, "to": to, "meter": meter, "limit": limit, "cursor": cursor},
+            query={
+                "known_at": known_at,
+                "from": from_,
+                "to": to,
+                "meter": meter,
+                "window": window,
+                "group_by": group_by,
+                "timezone": timezone,
+                "limit": limit,
+                "cursor": cursor,
+            },
         )
-
-    def iterate_customer_usage(
-        self,
-        key: str,
-        *,
-        from_: str | date | None = None,
-        to: str | date | None = None,
-        meter: str | None = None,
-        limit: int | None = None,
-    ) -> Iterator[types.UsageRow]:
-        """A customer's usage by day and meter; every row, page by page."""
-        return self._iterate(partial(self.get_customer_usage, key), from_=from_, to=to, meter=meter, limit=limit)
 
     def get_customers(self, *, limit: int | None = None, cursor: str | None = None) -> types.CustomerPage:
         """List customers."""
@@ -189,6 +190,23 @@ class Operations:
         """An invoice's document."""
         return self._ask("GET", "/v1/invoices/{number}", {"number": number}, query={"format": format})
 
+    def get_invoice_line_explain(
+        self,
+        number: str,
+        key: str,
+        *,
+        known_at: str | datetime | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.ExplainedLines:
+        """Explain a line of an invoice."""
+        return self._ask(
+            "GET",
+            "/v1/invoices/{number}/lines/{key}/explain",
+            {"number": number, "key": key},
+            query={"known_at": known_at, "limit": limit, "cursor": cursor},
+        )
+
     def get_invoices(
         self,
         *,
@@ -249,6 +267,10 @@ class Operations:
         """Who I am."""
         return self._ask("GET", "/v1/me", {})
 
+    def get_plans(self, *, known_at: str | datetime | None = None, catalog: str | None = None) -> types.PlanPage:
+        """List plans."""
+        return self._ask("GET", "/v1/plans", {}, query={"known_at": known_at, "catalog": catalog})
+
     def get_readyz(self) -> types.Readiness:
         """Requests can be answered."""
         return self._ask("GET", "/readyz", {})
@@ -260,6 +282,28 @@ class Operations:
     def iterate_rejected_events(self, *, limit: int | None = None) -> Iterator[types.RejectedEvent]:
         """List rejected billing events; every row, page by page."""
         return self._iterate(self.get_rejected_events, limit=limit)
+
+    def get_unbilled_usage(
+        self,
+        *,
+        known_at: str | datetime | None = None,
+        customer: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.UnbilledPage:
+        """List usage that no invoice bills yet."""
+        return self._ask(
+            "GET",
+            "/v1/unbilled-usage",
+            {},
+            query={"known_at": known_at, "customer": customer, "limit": limit, "cursor": cursor},
+        )
+
+    def iterate_unbilled_usage(
+        self, *, known_at: str | datetime | None = None, customer: str | None = None, limit: int | None = None
+    ) -> Iterator[types.UnbilledCustomer]:
+        """List usage that no invoice bills yet; every row, page by page."""
+        return self._iterate(self.get_unbilled_usage, known_at=known_at, customer=customer, limit=limit)
 
     def get_user(self, user: str) -> types.User:
         """A person."""

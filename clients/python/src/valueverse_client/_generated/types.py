@@ -415,6 +415,23 @@ class IssuedKey(TypedDict):
     key: str | None
 
 
+class LineEvent(TypedDict):
+    """
+    An event that a line counts, or that changed what it counts.
+    """
+
+    source: str
+    id: str
+    amends: str | None
+    time: str
+    meter: str | None
+    value: str | None
+    text: str | None
+    dimensions: dict[str, str | None] | None
+    change: NotRequired[Literal['late', 'amended', 'voided', 'joined', 'left'] | None]
+    changed_at: NotRequired[str | None]
+
+
 class Login(TypedDict):
     """
     How a person signs in.
@@ -720,6 +737,20 @@ PublishedCatalog = TypedDict(
 )
 
 
+PublishedPlan = TypedDict(
+    'PublishedPlan',
+    {
+        'catalog': str,
+        'from': str,
+        'currency': str,
+        'key': str,
+        'version': NotRequired[int | None],
+        'fees': NotRequired[list[dict[str, Any]] | None],
+        'charges': NotRequired[list[dict[str, Any]] | None],
+    },
+)
+
+
 class Readiness(TypedDict):
     """
     Whether requests can be answered: `ready` or `unavailable`.
@@ -886,6 +917,15 @@ class Session(TypedDict):
     expires_in: int
 
 
+class Step(TypedDict):
+    """
+    How an amount adds up.
+    """
+
+    text: str
+    amount: str
+
+
 class StoredModel(TypedDict):
     """
     A version of a value model with its text.
@@ -906,6 +946,35 @@ class Trial(TypedDict):
     """
 
     delivery: int
+
+
+class UnbilledCharge(TypedDict):
+    """
+    What a charge comes to, or a correction of usage that a final invoice billed.
+    """
+
+    subscription: str | None
+    charge: str
+    kind: Literal['usage', 'adjustment']
+    description: str
+    currency: str
+    service_period: Period
+    meter: str | None
+    dimensions: dict[str, str | None] | None
+    quantity: str | None
+    amount: str
+    amount_precise: str
+    event_count: int | None
+    explains: str | None
+
+
+class UnbilledTotal(TypedDict):
+    """
+    What the charges come to in one currency.
+    """
+
+    currency: str
+    amount: str
 
 
 class UpcomingInvoices(TypedDict):
@@ -933,6 +1002,29 @@ class UsageRow(TypedDict):
     aggregation: str | None
     additive: bool
     events: int
+
+
+class UsageWindow(TypedDict):
+    """
+    What a meter comes to in one window, for one set of dimension values.
+    """
+
+    window_start: str
+    window_end: str
+    timezone: str
+    meter: str
+    dimensions: dict[str, str | None]
+    quantity: str | None
+
+
+class UsageWindowPage(TypedDict):
+    """
+    A page of windows, the oldest first.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[UsageWindow]
 
 
 class User(TypedDict):
@@ -1058,6 +1150,46 @@ class EventReceipt(TypedDict):
     results: list[EventResult]
 
 
+class ExplainedLine(TypedDict):
+    """
+    A line, what it was made from, and some of its events in the order of time.
+    """
+
+    key: str
+    kind: str
+    description: str
+    service_period: Period
+    meter: str | None
+    dimensions: dict[str, str | None] | None
+    quantity: str | None
+    amount: str
+    amount_precise: str
+    tiers: list[dict[str, Any]] | None
+    title: str
+    sentences: list[str]
+    steps: list[Step]
+    result: list[str]
+    event_count: NotRequired[int | None]
+    reproduced: NotRequired[bool | None]
+    correction: NotRequired[dict[str, Any] | None]
+    events: NotRequired[list[LineEvent] | None]
+    more_events: NotRequired[int | None]
+    next_cursor: NotRequired[str | None]
+
+
+class ExplainedLines(TypedDict):
+    """
+    The lines of an invoice that have a key; several where its charge is split by dimensions.
+    """
+
+    invoice: str
+    tenant: str
+    customer: str
+    status: Literal['finalised', 'voided']
+    basis: dict[str, Any]
+    lines: list[ExplainedLine]
+
+
 class Invoice(TypedDict):
     """
     The invoice document, byte for byte as its hash covers it; only `status` is current.
@@ -1127,6 +1259,16 @@ class ModelPage(TypedDict):
     data: list[ModelSummary]
 
 
+class PlanPage(TypedDict):
+    """
+    The plans of a catalog, in its order.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[PublishedPlan]
+
+
 class PostOneOffsBody(TypedDict):
     customer: str
     description: str
@@ -1134,6 +1276,27 @@ class PostOneOffsBody(TypedDict):
     currency: str
     service_period: NotRequired[ServicePeriod | None]
     on: NotRequired[str | None]
+
+
+class UnbilledCustomer(TypedDict):
+    """
+    What a customer used and no finalised invoice bills.
+    """
+
+    customer: str
+    charges: list[UnbilledCharge]
+    totals: list[UnbilledTotal]
+    held: list[str]
+
+
+class UnbilledPage(TypedDict):
+    """
+    A page of customers by key; those with nothing unbilled are left out, so a page may be short.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[UnbilledCustomer]
 
 
 class UsagePage(TypedDict):

@@ -1,0 +1,251 @@
+"""Reads of money over HTTP: lines explained down to their events, and all of it as it was known earlier."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.support.ledger import World, instant
+from tests.support.serving import Api, assert_problem, serving, without
+from tests.support.warehouse_billing import run
+from valueverse.cli import app
+from valueverse.platform.access.api_keys import issue_api_key
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
+LARGE, SMALL = '{"model":"large"}', '{"model":"small"}'
+THEN = "2023-12-20"
+USAGE = "/v1/customers/c0/usage"
+LISTS = (USAGE,)
+LINE = "/v1/invoices/acme-000001/lines/usage/explain"
+
+
+@pytest.fixture(scope="module")
+def world(module_settings: Settings) -> World:
+    """Two customers of acme, each with usage of two models, as it was known once November was final; c1 is billed in
+    Tokyo."""
+    meter = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]}
+    tiers = [{"up_to": "100", "unit": "0.01"}, {"up_to": None, "unit": "0.005"}]
+    charge = {"key": "usage", "meter": "tokens", "split_by": ["model"], "price": {"model": "graduated", "tiers": tiers}}
+    fee = {"key": "base", "amount": "10", "timing": "in_arrears"}
+    plan = {"key": "pro", "period": {"align": "calendar"}, "fees": [fee], "charges": [charge]}
+    world = World({"currency": "USD", "meters": [meter], "plans": [plan]})
+    world.record("customer.created", "2023-01-01", {"customer": "c1", "timezone": "Asia/Tokyo"})
+    for number in range(2):
+        customer = f"c{number}"
+        world.start("2023-11-01", subscription=f"s{number}", customer=customer)
+        begins = instant("2023-11-05T10:30:00")
+        for hour in range(5):
+            world.use((begins + timedelta(hours=hour)).isoformat(), "tokens", "40", customer, dimensions=LARGE)
+        world.use("2023-11-06", "tokens", "7", customer, dimensions=SMALL)
+    run(world, module_settings, instant(THEN))
+    return world
+
+
+@pytest.fixture(scope="module")
+def keys(module_settings: Settings, world: World) -> dict[str, str]:
+    """Keys of acme and of birch, which nothing is known of but that it exists."""
+    with connect(module_settings, "builder") as connection:
+        connection.execute(
+            "insert into billing.tenant (tenant_id, name, timezone, currency) values ('birch', 'b', 'UTC', 'USD')"
+        )
+        return {one: issue_api_key(connection, one, ["billing:read", "billing:write"]) for one in ("acme", "birch")}
+
+
+@pytest.fixture(scope="module")
+async def recorded(module_settings: Settings, world: World, keys: dict[str, str]) -> dict[str, Any]:
+    """What was answered then. An event of November came after, and the next invoice corrects it: December is final
+    too, and January runs."""
+    async with serving(module_settings, keys) as running:
+        answers = {address: await found(running, address) for address in LISTS}
+    late = instant("2023-12-25")
+    world.use("2023-11-07", "tokens", "10", "c0", dimensions=LARGE, received_at=late)
+    world.use("2023-12-07", "tokens", "3", "c0", dimensions=LARGE, received_at=late)
+    run(world, module_settings, instant("2024-01-20"))
+    return answers
+
+
+@pytest.fixture
+async def api(module_settings: Settings, keys: dict[str, str], recorded: dict[str, Any]) -> AsyncIterator[Api]:
+    async with serving(module_settings, keys) as running:
+        yield running
+
+
+async def found(api: Api, address: str, **query: Any) -> dict[str, Any]:
+    answer = await api.get("acme", address, **query)
+    assert answer.status_code == 200, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+def called(settings: Settings, *asked: str) -> Any:
+    """What a command answers in JSON."""
+    done = CliRunner().invoke(app, [*asked, "--json"], env=settings.environment(), catch_exceptions=False)
+    return json.loads(done.stdout)
+
+
+WORDS = ("title", "sentences", "steps", "result", "next_cursor")
+
+
+async def test_a_line_is_explained_as_the_command_line_does(api: Api, module_settings: Settings) -> None:
+    for number in ("acme-000001", "acme-000004"):
+        shown = await found(api, f"/v1/invoices/{number}/lines/usage/explain")
+        expected = called(module_settings, "explain", "invoice", number, "--line", "usage")
+        assert shown | {"lines": [without(line, WORDS) for line in shown["lines"]]} == expected
+    large, small = (await found(api, LINE))["lines"]
+    assert (large["dimensions"], large["reproduced"], large["event_count"]) == ({"model": "large"}, True, 5)
+    assert large["steps"] == [
+        {"text": "0 to 100 at 0.01 each", "amount": "1.00 USD"},
+        {"text": "100 to 200 at 0.005 each", "amount": "0.50 USD"},
+    ]
+    assert small["events"][0]["value"] == "7"
+
+
+async def test_the_events_of_a_line_are_paged_by_signed_cursors(api: Api) -> None:
+    whole = (await found(api, LINE))["lines"]
+    first = await found(api, LINE, limit=2)
+    assert [(len(line["events"]), line["more_events"]) for line in first["lines"]] == [(2, 3), (1, 0)]
+    assert first["lines"][1]["next_cursor"] is None
+    events, cursor = first["lines"][0]["events"], first["lines"][0]["next_cursor"]
+    while cursor:
+        [line] = (await found(api, LINE, limit=2, cursor=cursor))["lines"]
+        assert line["dimensions"] == {"model": "large"}
+        events, cursor = events + line["events"], line["next_cursor"]
+    assert events == whole[0]["events"]
+    bare = (await found(api, LINE, limit=0))["lines"][0]
+    assert (bare["events"], bare["more_events"], bare["next_cursor"]) == ([], 5, None)
+    for line, cursor in ((LINE.replace("000001", "000002"), first["lines"][0]["next_cursor"]), (LINE, "AAAA")):
+        assert_problem(await api.get("acme", line, cursor=cursor), 400, "invalid-cursor")
+
+
+async def test_a_correction_names_the_events_that_made_it(api: Api) -> None:
+    shown = await found(api, LINE.replace("000001", "000004"))
+    correction = next(line for line in shown["lines"] if line["kind"] == "adjustment")
+    assert (correction["correction"]["invoice"], correction["amount"]) == ("acme-000002", "0.05")
+    assert [(one["id"], one["change"]) for one in correction["events"]] == [("u12", "late")]
+
+
+@pytest.mark.security
+async def test_a_line_that_is_not_yours_or_was_not_billed_yet_is_not_found(api: Api) -> None:
+    missing = assert_problem(await api.get("acme", LINE.replace("000001", "000099")), 404, "not-found")
+    for tenant, address, query in (
+        ("birch", LINE, {}),
+        ("acme", LINE.replace("usage", "nosuch"), {}),
+        ("acme", LINE.replace("usage", "us%01age"), {}),
+        ("acme", LINE, {"known_at": "2023-12-19"}),
+    ):
+        answer = assert_problem(await api.get(tenant, address, **query), 404, "not-found")
+        assert without(answer) == without(missing)
+    assert (await found(api, LINE, known_at="2023-12-21"))["invoice"] == "acme-000001"
+    assert_problem(await api.get("acme", LINE, limit="1e2"), 422, "invalid-request")
+
+
+async def test_what_is_on_no_final_invoice_is_what_the_next_invoices_bill_of_usage(api: Api) -> None:
+    asked = {"known_at": "2023-12-26"}
+    shown = await found(api, "/v1/unbilled-usage", **asked)
+    assert (shown["has_more"], [one["customer"] for one in shown["data"]]) == (False, ["c0"])
+    [one] = shown["data"]
+    upcoming = await found(api, "/v1/customers/c0/upcoming-invoice", **asked)
+    billed = [line for invoice in upcoming["invoices"] for line in invoice["lines"] if line["key"] == "usage"]
+    named = ("kind", "meter", "dimensions", "quantity", "amount", "event_count", "service_period")
+    assert [[row[name] for name in named] for row in one["charges"]] == [
+        [row[name] for name in named] for row in billed
+    ]
+    assert [(row["kind"], row["quantity"], row["amount"]) for row in one["charges"]] == [
+        ("usage", "3", "0.03"), ("adjustment", "10", "0.05"),
+    ]  # fmt: skip
+    assert one["totals"] == [{"currency": "USD", "amount": "0.08"}]
+
+
+async def test_unbilled_usage_is_paged_by_customer_and_as_it_was_known(api: Api) -> None:
+    before = {"known_at": "2023-12-01"}
+    whole = await found(api, "/v1/unbilled-usage", **before)
+    assert [(one["customer"], one["totals"][0]["amount"]) for one in whole["data"]] == [("c0", "1.57"), ("c1", "1.57")]
+    first = await found(api, "/v1/unbilled-usage", limit=1, **before)
+    second = await found(api, "/v1/unbilled-usage", limit=1, cursor=first["next_cursor"], **before)
+    assert (first["data"] + second["data"], second["next_cursor"]) == (whole["data"], None)
+    only = await found(api, "/v1/unbilled-usage", customer="c1", **before)
+    assert only["data"] == second["data"]
+    for known_at in ("2023-10-01", "2023-12-21"):
+        assert (await found(api, "/v1/unbilled-usage", known_at=known_at))["data"] == []
+    assert (await api.get("birch", "/v1/unbilled-usage")).json()["data"] == []
+
+
+async def test_usage_comes_in_windows_of_the_customers_time_zone(api: Api) -> None:
+    hours = await found(api, USAGE, meter="tokens", window="hour", to="2023-11-06")
+    assert [(one["window_start"], one["quantity"]) for one in hours["data"][:2]] == [
+        ("2023-11-05T10:00:00Z", "40"), ("2023-11-05T11:00:00Z", "40"),
+    ]  # fmt: skip
+    days = await found(api, USAGE, meter="tokens", window="day", to="2023-12-01", timezone="Pacific/Kiritimati")
+    assert [(one["window_start"], one["quantity"], one["timezone"]) for one in days["data"]] == [
+        ("2023-11-05T10:00:00Z", "207", "Pacific/Kiritimati"),
+        ("2023-11-06T10:00:00Z", "10", "Pacific/Kiritimati"),
+    ]  # fmt: skip
+    months = {"meter": "tokens", "window": "month"}
+    whole = await found(api, USAGE, **months)
+    assert [(one["window_end"], one["dimensions"], one["quantity"]) for one in whole["data"]] == [
+        ("2023-12-01T00:00:00Z", {}, "217"), ("2024-01-01T00:00:00Z", {}, "3"),
+    ]  # fmt: skip
+    tokyo = await found(api, USAGE.replace("c0", "c1"), **months)
+    assert [(one["window_start"], one["timezone"]) for one in tokyo["data"]] == [("2023-10-31T15:00:00Z", "Asia/Tokyo")]
+    earlier = await found(api, USAGE, known_at="2023-12-24", **months)
+    assert [one["quantity"] for one in earlier["data"]] == ["207"]
+    first = await found(api, USAGE, group_by="model", limit=2, **months)
+    second = await found(api, USAGE, group_by="model", limit=2, cursor=first["next_cursor"], **months)
+    assert [(one["dimensions"]["model"], one["quantity"]) for one in first["data"] + second["data"]] == [
+        ("large", "210"), ("small", "7"), ("large", "3"),
+    ]  # fmt: skip
+    assert second["next_cursor"] is None
+    wrong = await api.get("acme", USAGE, limit=2, cursor=first["next_cursor"], **months)
+    assert_problem(wrong, 400, "invalid-cursor")
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ({"window": "day"}, "query.meter"),
+        ({"group_by": "model"}, "query.group_by"),
+        ({"timezone": "UTC"}, "query.timezone"),
+        ({"window": "day", "meter": "tokins"}, "query.meter"),
+        ({"window": "day", "meter": "tokens", "group_by": "modle"}, "query.group_by"),
+        ({"window": "day", "meter": "tokens", "timezone": "Mars/Base"}, "query.timezone"),
+        ({"window": "week", "meter": "tokens"}, "query.window"),
+    ],
+)
+async def test_windows_that_cannot_be_say_why(api: Api, query: dict[str, str], place: str) -> None:
+    assert assert_problem(await api.get("acme", USAGE, **query), 422, "invalid-request")["errors"][0]["path"] == place
+
+
+async def test_daily_usage_is_what_it_was_when_it_was_recorded(
+    api: Api, module_settings: Settings, recorded: dict[str, Any]
+) -> None:
+    assert recorded[USAGE]["data"] == (await found(api, USAGE, known_at="2023-12-20"))["data"]
+    now = await found(api, USAGE)
+    assert now["data"] != recorded[USAGE]["data"]
+    assert now["data"] == (await found(api, USAGE, known_at="2024-02-01"))["data"]
+    asked = {"known_at": "2024-02-01", "limit": 2, "meter": "tokens", "from": "2023-11-06"}
+    first = await found(api, USAGE, **asked)
+    rest = await found(api, USAGE, cursor=first["next_cursor"], **asked)
+    assert first["data"] + rest["data"] == now["data"][1:]
+    for missing in ({"known_at": "2022-10-01"}, {"window": "day", "meter": "tokens", "known_at": "2022-10-01"}):
+        assert_problem(await api.get("acme", USAGE, **missing), 404, "not-found")
+        assert_problem(await api.get("birch", USAGE, **missing), 404, "not-found")
+
+
+async def test_the_plans_in_force_are_listed_as_their_catalog_writes_them(api: Api) -> None:
+    [plan] = (await found(api, "/v1/plans"))["data"]
+    assert (plan["key"], plan["currency"], plan["from"]) == ("pro", "USD", "2023-01-01T00:00:00Z")
+    assert [one["key"] for one in (*plan["fees"], *plan["charges"])] == ["base", "usage"]
+    assert (await found(api, "/v1/plans", catalog=plan["catalog"]))["data"] == [plan]
+    assert (await found(api, "/v1/plans", known_at="2022-12-31"))["data"] == []
+    for tenant, query in (("acme", "nosuch"), ("birch", plan["catalog"])):
+        assert_problem(await api.get(tenant, "/v1/plans", catalog=query), 404, "not-found")

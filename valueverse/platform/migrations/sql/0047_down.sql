@@ -1,0 +1,20 @@
+set local role valueverse_reader;
+drop function api.explain_invoices(text, text, uuid[], timestamptz);
+drop function api.explain_related(text, uuid, timestamptz);
+drop function api.explain_corrected(text, uuid);
+drop function api.explain_booked(text, uuid, timestamptz, bigint, timestamptz);
+drop function api.explain_rejections(text);
+drop function api.explain_outcome(text, uuid, integer);
+reset role;
+
+set local role valueverse_owner;
+drop function billing.explain_invoices(text, text, uuid[], timestamptz);
+drop function billing.explain_related(text, uuid, timestamptz);
+drop function billing.explain_corrected(text, uuid);
+drop function billing.explain_booked(text, uuid, timestamptz, bigint, timestamptz);
+drop function billing.explain_rejections(text);
+drop function billing.explain_outcome(text, uuid, integer);
+drop policy api_tenant on value.commit;
+drop policy api_reader on value.commit;
+revoke select on value.commit from valueverse_reader;
+reset role;
