@@ -187,6 +187,7 @@ def test_what_is_refused_is_an_exception_of_its_kind_with_places_and_is_not_sent
         problem("conflict", 409),
         problem("of-tomorrow", 418),
         httpx.Response(400, text="<html>"),
+        httpx.Response(307, headers={"location": "http://elsewhere.test"}),
     )
     api = Answers(in_turn(*answers))
     with api.client() as client:
@@ -194,7 +195,7 @@ def test_what_is_refused_is_an_exception_of_its_kind_with_places_and_is_not_sent
             client.post_customers({"customer": "c"})
         with pytest.raises(problems.ConflictError):
             client.post_customers({"customer": "c"})
-        for status, kind in ((418, "urn:valueverse:problem:of-tomorrow"), (400, "about:blank")):
+        for status, kind in ((418, "urn:valueverse:problem:of-tomorrow"), (400, "about:blank"), (307, "about:blank")):
             with pytest.raises(ProblemError) as other:
                 client.get_me()
             assert (other.value.status, other.value.type) == (status, kind)
@@ -211,6 +212,7 @@ def test_waits_double_up_to_a_bound_and_what_the_server_asks_for_is_waited_in_fu
     assert 40 <= plan.wait_after(1, 40.0) < 40.5
     limited = ProblemError({"type": "x"}, 429, retry_after=40.0)
     assert 40 <= plan.after(limited, repeatable=False) < 40.5
+    assert plan.after(ProblemError({"type": "x"}, 429, retry_after=3600.0), repeatable=True) is False
     assert len({plan.wait_after(1) for _ in range(50)}) > 1
 
 

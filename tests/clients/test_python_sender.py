@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import stat
 import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,7 @@ def test_events_are_sent_in_batches_in_their_order_with_what_was_left_out_filled
         sender.add_all([usage(number) for number in range(4)])
         sender.flush(SECONDS)
         assert sender.waiting == 0
+        assert {stat.S_IMODE(path.stat().st_mode) for path in spool.parent.iterdir()} == {0o600}
     assert [len(events) for events in receiver.requests] == [2, 2, 1]
     assert receiver.ids == [named, "e-0", "e-1", "e-2", "e-3"]
     first = receiver.requests[0][0]

@@ -37,7 +37,8 @@ export function createClient(options: ClientOptions): Client {
   const once: Fetch = async (request) => {
     request.signal.throwIfAborted();
     const signal = AbortSignal.any([request.signal, AbortSignal.timeout(seconds * 1000)]);
-    return plain(new Request(request, { signal }));
+    // The API sends nobody elsewhere, and nobody else may be given what it is sent.
+    return plain(new Request(request, { signal, redirect: "manual" }));
   };
   const session = new Session(options.apiKey, baseUrl, once);
   const retries = { ...RETRIES, ...options.retries };

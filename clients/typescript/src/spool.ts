@@ -1,6 +1,6 @@
 /** Events on disk that are not sent yet: they outlive the process, and the machine's power. */
 
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
@@ -36,6 +36,7 @@ export class Spool {
   /** `limit`: bytes that the file may take. */
   constructor(path: string, limit: number) {
     mkdirSync(dirname(path), { recursive: true });
+    closeSync(openSync(path, "a", 0o600)); // the log beside it gets the same rights
     this.#limit = limit;
     this.#file = new DatabaseSync(path);
     this.#file.exec(BEGIN);

@@ -1,5 +1,6 @@
 /** An API that opens sessions, and answers everything else as a test says. */
 
+import assert from "node:assert/strict";
 import type { Fetch } from "../../../clients/typescript/src/session.ts";
 
 export const KEY = "vv_aaaaaaaaaaaa_secret";
@@ -26,6 +27,7 @@ export class Answers {
   }
 
   readonly fetch: Fetch = async (request) => {
+    assert.equal(request.redirect, "manual");
     const path = new URL(request.url).pathname;
     const body = await request.text();
     const bearer = request.headers.get("authorization") ?? "";

@@ -77,7 +77,8 @@ test("a POST without a key is sent again only where nothing was done", async () 
 
 test("what is refused is an exception of its type, with places, and is not sent again", async () => {
   const errors = [{ path: "body.currency", message: "ISO 4217" }];
-  const api = new Answers(inTurn(problem("invalid-request", 422, { errors }), problem("conflict", 409), new Response("<html>", { status: 400 })));
+  const elsewhere = new Response(null, { status: 307, headers: { location: "http://elsewhere.test" } });
+  const api = new Answers(inTurn(problem("invalid-request", 422, { errors }), problem("conflict", 409), new Response("<html>", { status: 400 }), elsewhere));
   const asking = client(api);
   const write = () => ok(asking.POST("/v1/customers", { body: { customer: "c" } }));
   await assert.rejects(write, (error: unknown) => {
@@ -89,7 +90,8 @@ test("what is refused is an exception of its type, with places, and is not sent 
   });
   await assert.rejects(write, { type: "urn:valueverse:problem:conflict" });
   await assert.rejects(write, { type: "about:blank", status: 400 });
-  assert.equal(api.asked.length, 3);
+  await assert.rejects(write, { type: "about:blank", status: 307 });
+  assert.equal(api.asked.length, 4);
 });
 
 test("waits double up to a bound, and what the server asks for is waited in full", () => {

@@ -1,9 +1,9 @@
 /** The TypeScript sender over a `fetch` that fails as a test says: nothing taken is lost or gets another id. */
 
 import assert from "node:assert/strict";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readdirSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -60,11 +60,12 @@ async function count(times: number, work: () => Promise<unknown>): Promise<numbe
 }
 
 test("events are sent in batches in their order, with what was left out filled", async () => {
-  const receiver = new Receiver();
-  const sender = receiver.sender(newSpool(), { batchEvents: 2 });
+  const [spool, receiver] = [newSpool(), new Receiver()];
+  const sender = receiver.sender(spool, { batchEvents: 2 });
   const named = await sender.add({ type: "call", data: { big: 12345678901234567890n } });
   await Promise.all([0, 1, 2, 3].map((number) => sender.add(usage(number))));
   await sender.flush(SECONDS);
+  for (const name of readdirSync(dirname(spool))) assert.equal(statSync(join(dirname(spool), name)).mode & 0o777, 0o600);
   assert.equal(await sender.close(), 0);
   assert.deepEqual(receiver.requests.map((events) => events.length), [2, 2, 1]);
   assert.deepEqual(receiver.ids, [named, "e-0", "e-1", "e-2", "e-3"]);

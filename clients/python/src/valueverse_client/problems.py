@@ -50,13 +50,13 @@ class ProblemError(Exception):
 
 
 def raise_for_problem(response: httpx.Response) -> httpx.Response:
-    """The answer unless it is an error; its body has been read.
+    """The answer if it is one of success; its body has been read. The API sends nobody elsewhere.
 
     Raises:
         ProblemError: of the class of its type; the class itself for what is no problem document, such as the answer of
             a proxy.
     """
-    if response.status_code < 400:
+    if response.is_success or response.status_code == 304:
         return response
     from valueverse_client._generated.problems import BY_TYPE
 

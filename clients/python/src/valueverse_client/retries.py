@@ -20,7 +20,7 @@ class Retries:
 
     Attributes:
         attempts: of one request, the first included.
-        seconds: after the first attempt none is begun any more.
+        seconds: after the first attempt none is begun any more; who is asked to wait for longer gives up at once.
         first_wait: seconds before the second attempt; each later wait is twice as long.
         longest_wait: seconds; what ``Retry-After`` asks for is waited in full.
         jitter: seconds; up to so much is added to every wait, so that clients do not come back all at once.
@@ -51,4 +51,6 @@ class Retries:
         being_answered = error.status == 409 and error.retry_after is not None
         if error.status not in (_PASSING if repeatable else _NOT_BEGUN) and not being_answered:
             return False
-        return True if error.retry_after is None else self.wait_after(1, error.retry_after)
+        if error.retry_after is None:
+            return True
+        return error.retry_after < self.seconds and self.wait_after(1, error.retry_after)

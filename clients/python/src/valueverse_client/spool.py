@@ -52,6 +52,7 @@ class Spool:
 
     def __init__(self, path: Path, limit: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # the log beside it gets the same rights
         self._limit = limit
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, timeout=_LOCK_SECONDS, check_same_thread=False, isolation_level=None)
