@@ -33,6 +33,7 @@ from serving_api.routes import (
     usage,
     writes,
 )
+from serving_api.routes.computations import reratings, simulations
 from serving_api.routes.identity import api_keys, invitations, me, portal, sessions, sign_in, users
 from serving_api.routes.value import models
 from serving_api.routes.webhooks import deliveries, endpoints
@@ -66,6 +67,8 @@ _MODULES = {
         usage,
         writes,
         catalogs,
+        simulations,
+        reratings,
         rejected_events,
         endpoints,
         deliveries,

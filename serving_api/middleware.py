@@ -33,6 +33,8 @@ MAX_BODIES = {
     ("POST", "/v1/events"): 16 * 2**20,
     ("POST", "/v1/catalogs"): 2**20,
     ("POST", "/v1/catalogs/check"): 2**20,
+    ("POST", "/v1/simulations"): 2**21,
+    ("POST", "/v1/reratings"): 2**21,
 }
 """The same of routes that take more; the dialects of others have a bound of their own."""
 VALUE_MODELS = "/v1/value-models"

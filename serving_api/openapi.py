@@ -156,6 +156,17 @@ _PROBLEMS_OF = {
         "rate-limited",
         "unavailable",
     ),
+    **{
+        (f"/v1/{name}{rest}", method): found
+        for name in ("simulations", "reratings")
+        for rest, method, found in (
+            ("", "get", _READ),
+            ("", "post", _IDENTITY),
+            ("/{id}", "get", _READ),
+            ("/{id}/cancel", "post", (*_IDENTITY, "conflict", "not-found")),
+        )
+    },
+    ("/v1/reratings/{id}/apply", "post"): (*_IDENTITY, "conflict", "not-found"),
     ("/v1/library", "get"): _READ,
     ("/v1/library/{name}", "get"): _READ,
     ("/v1/value-models", "get"): _READ,

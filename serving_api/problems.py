@@ -53,7 +53,7 @@ KINDS = {
     "body-too-large": Kind(
         413,
         "The request's body is too large",
-        "Send at most 64 KiB; a value model of 256 KiB; a catalog of 1 MiB; "
+        "Send at most 64 KiB; a value model of 256 KiB; a catalog of 1 MiB, of two 2 MiB; "
         "of events 16 MiB, 64 MiB expanded, 100,000.",
     ),
     "unsupported-media-type": Kind(

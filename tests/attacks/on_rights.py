@@ -141,7 +141,7 @@ select r.rolname, n.nspname || '.' || c.relname, p.privilege, n.nspname, c.relna
 _READ = (
     "tenant", "catalog", "customer", "subscription", "invoice", "invoice_void", "usage_daily", "rejected_event",
     "invoice_line", "credit_note", "journal_entry", "journal_posting", "unchanged_invoice", "invoice_credit",
-    "invoice_discount", "rerating", "webhook_attempt",
+    "invoice_discount", "rerating", "webhook_attempt", "computation",
 )  # fmt: skip
 _WRITTEN_BY_READER = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 
@@ -170,6 +170,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
             ("auth", "api_key"),
             ("auth", "user_account"),
             ("auth", "invitation"),
+            ("billing", "computation"),
             ("billing", "webhook_endpoint"),
             ("billing", "webhook_delivery"),
         }:
@@ -241,7 +242,7 @@ _MAY = re.compile(
     rf"|({READER}|{BUILDER}) calls of the server (pg_(try_)?advisory|lo|pg_notify)\S*"
     rf"|{OWNER} (?!is more|lets in|becomes|takes).*"
     rf"|{GROUP} lets in analyst_\w+"
-    rf"|{ANALYST} becomes {GROUP}|{READER} owns function api\.\w+"
+    rf"|{ANALYST} becomes {GROUP}|{READER} owns (function api\.\w+|api\.computation_answer)"
     rf"|{READER} owns schema api|{BUILDER} owns schema (staging|intermediate|marts\w*)"
 )
 _OF_SERVER = re.compile("uses database (postgres|template1|dagster) ")

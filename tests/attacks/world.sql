@@ -64,6 +64,8 @@ insert into auth.refresh_token (tenant_id, token_hash, family, key_prefix, idle_
 select %(t)s, 'of a person', %(l)s::uuid, 'usr_' || repeat('b', 24), now() + interval '1 h', now() + interval '1 d';
 insert into value.model (tenant_id, model, version, text, content_hash, written_by)
 select %(t)s, key, 1, %(s)s, repeat('0', 64), 'k1' from unnest(array['m', 'only ' || %(t)s::text]) as key;
+insert into billing.computation (tenant_id, computation, kind, request, state, steps, result, job, requested_by)
+values (%(t)s, %(f)s, 'rerating', '{}', 'done', 1, to_json(%(s)s::text), 1, 'k1'), (%(t)s, %(d)s, 'simulation', '{}', 'waiting', 2, null, 1, 'k1');
 insert into audit.entry values (%(t)s, 1, json_build_object('object', 'INV-1', 'digest', %(s)s::text), sha256('chain')),
     (%(t)s, 2, json_build_object('object', 'only ' || %(t)s::text, 'digest', %(s)s::text), sha256('chain'));
 insert into billing.webhook_endpoint (tenant_id, endpoint, url, types)

@@ -35,6 +35,11 @@ def fill(admin: psycopg.Connection[Any]) -> None:
             )
             admin.execute(query.encode())
         admin.execute(
+            "insert into billing.computation (tenant_id, computation, kind, request, steps, requested_by)"
+            " values (%s, gen_random_uuid(), 'rerating', '{}', 1, 'k')",
+            [tenant],
+        )
+        admin.execute(
             "insert into billing.rerating values (%s, 'p', %s, null, null, now())",
             [tenant, invoice_id(tenant, "2023-10")],
         )

@@ -129,6 +129,12 @@ def seed(settings: Settings) -> dict[str, str]:
                 " values (%s, %s, 1, %s, %s, repeat('0', 64), 'key')",
                 [tenant, f"of_{tenant}", model_text(f"of_{tenant}"), f"Model {billing_rows.secret_of(tenant)}"],
             )
+            for kind in ("simulation", "rerating"):
+                connection.execute(
+                    "insert into billing.computation (tenant_id, computation, kind, request, steps, requested_by,"
+                    " result, state) values (%s, %s, %s, '{}', 1, 'key', to_json(%s::text)::text, 'done')",
+                    [tenant, billing_rows.invoice_id(tenant, kind), kind, billing_rows.secret_of(tenant)],
+                )
             keys[tenant] = issue_api_key(connection, tenant, [*DEFAULT_SCOPES, "audit:read"])
     for tenant in billing_rows.TENANTS:
         receive(settings, tenant, waiting_event(tenant), at=RECEIVED)

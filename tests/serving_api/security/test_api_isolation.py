@@ -42,7 +42,7 @@ READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscr
 "billing.invoice_void", "billing.invoice_line", "billing.journal_entry", "billing.journal_posting",
 "billing.credit_note", "billing.unchanged_invoice", "billing.usage_daily", "billing.rejected_event",
         "auth.refresh_token", "auth.api_key", "auth.portal_link", "auth.user_account", "auth.invitation",
-        "billing.invoice_credit", "billing.invoice_discount", "billing.rerating",
+        "billing.invoice_credit", "billing.invoice_discount", "billing.rerating", "billing.computation",
         "value.proposal", "value.verdict", "value.commit",
         "inbox.batch", "inbox.answer", "audit.entry", "value.model",
         "billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt")  # fmt: skip
@@ -70,6 +70,10 @@ def addresses(tenant: str) -> dict[str, str]:
         "/v1/audit/checkpoint": "/v1/audit/checkpoint",
         "/v1/audit/proof/{sequence}": "/v1/audit/proof/1",
         "/v1/audit/consistency": "/v1/audit/consistency?from=1",
+        "/v1/simulations": "/v1/simulations",
+        "/v1/simulations/{id}": f"/v1/simulations/{invoice_id(tenant, 'simulation')}",
+        "/v1/reratings": "/v1/reratings",
+        "/v1/reratings/{id}": f"/v1/reratings/{invoice_id(tenant, 'rerating')}",
         "/v1/me": "/v1/me",
         "/v1/api-keys": "/v1/api-keys",
         "/v1/webhook-endpoints": "/v1/webhook-endpoints",
@@ -203,6 +207,11 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "value_models": ("null, 100", []),
         "value_model": ("%s, null", [f"of_{owner}"]),
         "store_value_model": ("gen_random_uuid()::text, null, 'text', %s, 'key', ''", ["0" * 64]),
+        "request_computation": ("'simulation', gen_random_uuid(), '{}', 2, 20, 'key', '', null", []),
+        "computation": ("'rerating', %s, true", [invoice_id(owner, "rerating")]),
+        "computations": ("'simulation', null, null, 100", []),
+        "cancel_computation": ("'simulation', %s, 'key', ''", [invoice_id(owner, "simulation")]),
+        "apply_rerating": ("%s, 'key', '', null", [invoice_id(owner, "rerating")]),
         "close_session": ("%s", [invoice_id(owner, "family")]),
         "create_portal_link": ("%s, %s, 'made', '1 h', 'key', ''", [invoice_id(owner, "family"), customer]),
         "open_portal_session": ("%s, %s, 'new', '1 h', '1 h', ''", [f"link of {owner}", invoice_id(owner, "family")]),
@@ -261,7 +270,7 @@ def call(name: str, places: str) -> bytes:
     return f"select * from api.{name}({', '.join(filter(None, ('%s', places)))})".encode()
 
 
-WRITING = {"receive_events", "keep_answer", "store_value_model", "add_webhook_endpoint"}
+WRITING = {"receive_events", "keep_answer", "store_value_model", "add_webhook_endpoint", "request_computation"}
 
 
 def test_every_function_is_in_the_matrix(login: psycopg.Connection[Any]) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from valueverse.services.computations import jobs as computations
 
-if TYPE_CHECKING:
-    from valueverse.platform.job_queue import JobKind
-
-KINDS: tuple[JobKind, ...] = ()
-AT_ONCE = {"computations": 2}
+KINDS = computations.KINDS
+AT_ONCE = {computations.QUEUE: 2}
 """queue -> jobs of all tenants in one process. How many of them one tenant may have is in ``queue.tenant_share``."""

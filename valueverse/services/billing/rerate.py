@@ -87,26 +87,32 @@ def apply(settings: Settings, lake: Lake, shown: dict[str, Any], request: Rerate
         RefusalError: ``plan_changed`` where working it out again comes to something else.
     """
     with connect(settings, "builder") as connection:
-        again, invoices = _planned(connection, lake, request, as_of)
-        if again["plan_id"] != shown.get("plan_id"):
-            raise RefusalError(
-                "plan_changed",
-                "events or invoices have changed since the plan was made: make a new plan and review it",
-                "plan_id",
-            )
-        catalog = request.catalog
-        rows = invoices.select(
-            pl.col("tenant").alias("tenant_id"),
-            pl.lit(again["plan_id"]).alias("plan_id"),
-            "invoice_id",
-            pl.lit(None if catalog is None else catalog_hash(catalog), pl.String).alias("catalog_hash"),
-            pl.lit(None if catalog is None else orjson.dumps(catalog_document(catalog)).decode(), pl.String).alias(
-                "document"
-            ),
-            pl.lit(as_of).alias("applied_at"),
+        return apply_plan(connection, lake, shown, request, as_of)
+
+
+def apply_plan(
+    connection: psycopg.Connection[Any], lake: Lake, shown: dict[str, Any], request: RerateRequest, as_of: datetime
+) -> int:
+    """As ``apply``, in a transaction that the caller commits."""
+    again, invoices = _planned(connection, lake, request, as_of)
+    if again["plan_id"] != shown.get("plan_id"):
+        raise RefusalError(
+            "plan_changed",
+            "events or invoices have changed since the plan was made: make a new plan and review it",
+            "plan_id",
         )
-        store.apply_rerating(connection, rows)
-        connection.commit()
+    catalog = request.catalog
+    rows = invoices.select(
+        pl.col("tenant").alias("tenant_id"),
+        pl.lit(again["plan_id"]).alias("plan_id"),
+        "invoice_id",
+        pl.lit(None if catalog is None else catalog_hash(catalog), pl.String).alias("catalog_hash"),
+        pl.lit(None if catalog is None else orjson.dumps(catalog_document(catalog)).decode(), pl.String).alias(
+            "document"
+        ),
+        pl.lit(as_of).alias("applied_at"),
+    )
+    store.apply_rerating(connection, rows)
     return invoices.height
 
 

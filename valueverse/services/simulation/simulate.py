@@ -360,10 +360,19 @@ def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> Window
 
 
 def difference(
-    log: pl.DataFrame, catalog: Catalog, other: Catalog, request: SimulationRequest, tally: Tally
+    log: pl.DataFrame,
+    catalog: Catalog,
+    other: Catalog,
+    request: SimulationRequest,
+    tally: Tally,
+    halfway: Callable[[], object] = lambda: None,
 ) -> list[dict[str, Any]]:
-    """Money diff per customer and currency, then in all: what the second catalog bills more (or less)."""
+    """Money diff per customer and currency, then in all: what the second catalog bills more (or less).
+
+    ``halfway`` is called once the first catalog is billed.
+    """
     first = _totals(log, catalog, request, tally)
+    halfway()
     print_note("and under the catalog that it is compared with:")
     both = first.join(
         _totals(log, other, request, tally).rename({"total": "compared_total"}), on=_PAYER, how="full", coalesce=True

@@ -1,0 +1,1 @@
+"""Simulations and re-ratings: asked for, worked out in the background, read."""

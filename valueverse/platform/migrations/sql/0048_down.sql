@@ -1,0 +1,11 @@
+set local role valueverse_reader;
+drop function api.apply_rerating(text, uuid, text, text, text);
+drop function api.cancel_computation(text, text, uuid, text, text);
+drop function api.computations(text, text, timestamptz, uuid, integer);
+drop function api.computation(text, text, uuid, boolean);
+drop function api.request_computation(text, text, uuid, text, integer, integer, text, text, text);
+drop type api.computation_answer;
+reset role;
+set local role valueverse_owner;
+drop table billing.computation;
+reset role;

@@ -1,0 +1,1 @@
+"""Simulations and re-ratings that are asked for over HTTP and worked out in the background."""
