@@ -18,7 +18,8 @@ from assets.partitions import MONTHLY
 from assets.resources import Platform
 from valueverse.services.tenant_holds import VALUE as STAGE
 from valueverse.services.tenant_holds import for_each_tenant, tenants_of
-from valueverse.services.value.track_value import TrackReport, track_value
+from valueverse.services.value.track_commit import TrackReport
+from valueverse.services.value.track_value import track_value
 
 REALISATION = dg.AssetKey(["value", "realisation"])
 _CHECK = "every_active_commit_has_been_run"

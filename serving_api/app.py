@@ -35,7 +35,7 @@ from serving_api.routes import (
 )
 from serving_api.routes.computations import reratings, simulations
 from serving_api.routes.identity import api_keys, invitations, me, portal, sessions, sign_in, users
-from serving_api.routes.value import models
+from serving_api.routes.value import commits, models, runs
 from serving_api.routes.webhooks import deliveries, endpoints
 from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
@@ -78,6 +78,8 @@ _MODULES = {
         current_usage,
     ),
     "architect": (models,),
+    "committer": (commits,),
+    "executor": (runs,),
 }
 """Modules of routes by group; those of none are in every process."""
 

@@ -94,6 +94,7 @@ _ANONYMOUS = ("/v1/sessions/refresh", "/v1/portal-sessions/exchange", "/v1/auth/
 _IDENTITY = tuple(name for name in _WRITE if name not in {"conflict", "unsupported-media-type"})
 _CHANGE = (*_WRITE, "not-found")
 _NAMED = (*_IDENTITY, "not-found")
+_COMMIT = tuple(name for name in _CHANGE if name != "unsupported-media-type")
 _PROBLEMS_OF = {
     ("/v1/sessions", "post"): _SIGN_IN,
     ("/v1/sessions/refresh", "post"): _SIGN_IN,
@@ -175,6 +176,21 @@ _PROBLEMS_OF = {
     ("/v1/value-models/{key}", "put"): (*_CHANGE, "precondition-failed", "precondition-required"),
     ("/v1/value-models/{key}/check", "post"): (*_READ, "unsupported-media-type"),
     ("/v1/value-models/{key}/run", "post"): _READ,
+    ("/v1/value-models/{key}/commits", "post"): _COMMIT,
+    ("/v1/commits", "get"): _READ,
+    ("/v1/commits/{id}", "get"): _READ,
+    ("/v1/commits/{id}/approvals", "post"): _COMMIT,
+    ("/v1/commits/{id}/closings", "post"): _COMMIT,
+    ("/v1/commits/{id}/diff", "get"): _READ,
+    ("/v1/commits/{id}/verify", "get"): _READ,
+    ("/v1/commits/{id}/runs", "post"): _COMMIT,
+    ("/v1/commits/{id}/realisation", "get"): _READ,
+    ("/v1/runs/{id}", "get"): _READ,
+    ("/v1/runs/{id}/explain", "get"): _READ,
+    ("/v1/fee-proposals", "get"): _READ,
+    ("/v1/fee-proposals/{id}", "get"): _READ,
+    ("/v1/fee-proposals/{id}/accept", "post"): _COMMIT,
+    ("/v1/fee-proposals/{id}/dispute", "post"): _COMMIT,
     **{(one.path, one.method.lower()): _CHANGE if one.hidden else _WRITE for one in WRITES},
     ("/v1/webhook-endpoints", "get"): _READ,
     ("/v1/webhook-endpoints", "post"): (*_IDENTITY, "conflict"),

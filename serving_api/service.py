@@ -98,6 +98,11 @@ class Service:
         return Attempts(self.settings.redis_url)
 
     @cached_property
+    def committing(self) -> CapacityLimiter:
+        """How many requests on commits are worked on at once: each holds a connection."""
+        return CapacityLimiter(3)
+
+    @cached_property
     def ring(self) -> KeyRing:
         """Keys that sign and verify."""
         return KeyRing(self.settings.home / "keys")

@@ -141,7 +141,7 @@ select r.rolname, n.nspname || '.' || c.relname, p.privilege, n.nspname, c.relna
 _READ = (
     "tenant", "catalog", "customer", "subscription", "invoice", "invoice_void", "usage_daily", "rejected_event",
     "invoice_line", "credit_note", "journal_entry", "journal_posting", "unchanged_invoice", "invoice_credit",
-    "invoice_discount", "rerating", "webhook_attempt", "computation",
+    "invoice_discount", "rerating", "webhook_attempt", "computation", "unbilled_usage",
 )  # fmt: skip
 _WRITTEN_BY_READER = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 
@@ -162,7 +162,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
     if role == READER:
         if (schema, table) in {("auth", "refresh_token"), ("auth", "portal_link")}:
             return privilege in _WRITTEN_BY_READER
-        if (schema, table) in {("inbox", "batch"), ("value", "model")}:
+        if (schema, table) == ("inbox", "batch") or (schema == "value" and table != "metric"):
             return privilege in {"SELECT", "INSERT"}
         if (schema, table) == ("inbox", "answer"):
             return privilege in {"SELECT", "INSERT", "DELETE"}
@@ -176,8 +176,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
         }:
             return privilege in {"SELECT", "INSERT", "UPDATE"}
         return privilege == "SELECT" and (
-            (schema == "billing" and table in _READ)
-            or (schema, table) in {("audit", "entry"), ("value", "proposal"), ("value", "verdict"), ("value", "commit")}
+            (schema == "billing" and table in _READ) or (schema, table) in {("audit", "entry"), ("value", "metric")}
         )
     if role == BUILDER:
         if schema in {"billing", "value", "audit", "inbox", "queue"}:
@@ -235,8 +234,8 @@ _MAY = re.compile(
     rf"|{READER} uses schema (api|billing|auth|audit|inbox|queue|value)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
     rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.(is_open|key_is_valid)|audit\.pseudonym|audit\.submit)"
-    rf"|{READER} calls (billing\.(invoice_history|event_\w+|explain_\w+|prior_\w+)|queue\.(defer|cancel))"
-    rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions|queue\.\w+)"
+    rf"|{READER} calls (value\.\w+|billing\.(invoice_history|event_\w+|explain_\w+|prior_\w+)|queue\.(defer|cancel))"
+    rf"|{BUILDER} calls ((billing|value)\.\w+|guard\.end_long_sessions|queue\.\w+)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
     rf"|{BUILDER} uses database \S+ (connect|temporary|create)"
     rf"|({READER}|{BUILDER}) calls of the server (pg_(try_)?advisory|lo|pg_notify)\S*"

@@ -82,6 +82,20 @@ insert into billing.journal_entry values (%(t)s, repeat('e', 64), 'invoice', %(s
 insert into billing.journal_posting values (%(t)s, repeat('e', 64), 1, 'receivable', %(s)s, null, null, 1, 'USD'),
     (%(t)s, repeat('e', 64), 2, 'revenue', %(s)s, null, null, -1, 'USD');
 insert into billing.rerating values (%(t)s, 'plan', %(i)s, null, %(s)s, '2024-01-01Z');
+insert into billing.unbilled_usage (tenant_id, customer, meter, day, reason, quantity, events)
+values (%(t)s, 'unbilled ' || %(t)s::text, 'm', '2024-01-05', 'no_subscription', length(%(s)s::text), 1);
+insert into value.metric values (%(t)s, 'usage.' || %(s)s::text, 'c1', '2024-01-01', null, 1, '2024-02-01Z'),
+    (%(t)s, 'usage.m', 'only ' || %(t)s::text, case %(t)s when 'birch' then date '2024-03-01' else '2024-02-01' end, null, 1, '2024-01-01Z');
+insert into value.commit (tenant_id, commit_id, sequence, model, author, parent, document, chain_hash, committed_at)
+select %(t)s, repeat(digit, 64), place, %(s)s, %(s)s, null, %(s)s, %(s)s, '2024-01-01Z'
+  from (values ('c', 1), (case %(t)s when 'birch' then 'b' else 'a' end, 2)) as made (digit, place);
+insert into value.approval select %(t)s, repeat('c', 64), side, %(s)s, '2024-01-02Z' from unnest(array['vendor', 'customer']) as side;
+insert into value.closing values (%(t)s, repeat('c', 64), 'confirmed', %(s)s, %(s)s, '2024-03-01Z');
+insert into value.commit_event values (%(t)s, 1, repeat('c', 64), 'proposed', json_build_object('by', %(s)s::text)::text, null, repeat('d', 64));
+insert into value.run (tenant_id, run_hash, commit_id, case_name, month, known_at, content_hash, document, computed_at)
+select %(t)s, repeat(digit, 64), repeat(digit, 64), 'realised', '2024-01-01', '2024-02-01Z', repeat('0', 64), %(s)s, '2024-02-01Z'
+  from unnest(array['c', case %(t)s when 'birch' then 'b' else 'a' end]) as digit;
+insert into value.result values (%(t)s, repeat('c', 64), %(s)s, 1, %(s)s);
 insert into value.proposal values (%(t)s, 'p', 'c', 'r', %(s)s, 'c1', 's1', 'k', '2024-01-01Z', '2024-02-01Z', 1, 1, 'none', 1, 'USD',
     '2024-02-01Z', '2024-03-01Z');
 insert into value.commit (tenant_id, commit_id, sequence, model, author, parent, document, chain_hash, committed_at)

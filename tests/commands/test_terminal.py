@@ -15,6 +15,7 @@ import pytest
 
 from tests.commands.billing.test_simulate import CATALOG, EARLY, STARTED
 from tests.services.value.test_value_step import MODEL, committed
+from tests.support import commits
 from tests.support.help_examples import examples, run_example, steps
 from tests.support.ledger import World
 from tests.support.people import add_person
@@ -31,7 +32,6 @@ from valueverse.services.audit.sign_log import sign_log
 from valueverse.services.audit.verify_log import exported
 from valueverse.services.billing import rerate as rerating
 from valueverse.services.simulation.simulate import read_catalog
-from valueverse.services.value.commits import approve_commit, commit_model, fee_proposals
 from valueverse.services.value.track_value import track_value
 from valueverse.services.webhooks import endpoints as webhooks
 from valueverse.value import library
@@ -139,17 +139,17 @@ def _agreed(company: World, settings: Settings) -> dict[str, str]:
     options = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     options |= {"customer": "c1", "start": "2023-10-01"}
     waiting, closing = (
-        str(commit_model.commit(settings, "acme", json.dumps(MODEL | {"model": name}), options, None)["commit"])
+        str(commits.commit(settings, "acme", json.dumps(MODEL | {"model": name}), options, None)["commit"])
         for name in ("waiting", "closing")
     )
     for side, by in (("vendor", "vera"), ("customer", "carl")):
-        approve_commit.approve(settings, "acme", closing, side, by)
+        commits.approve(settings, "acme", closing, side, by)
     # Proposed now: what was proposed in 2024 could be disputed no more.
     track_value(
         settings, Lake(settings.lake_url), date(2023, 10, 1), date(2023, 12, 1), as_of=datetime.now(UTC), run_id="test"
     )
     run(company, settings, NOW, date(2023, 10, 1))
-    names = [one["proposal"] for one in fee_proposals.listed(settings, "acme", datetime.now(UTC))]
+    names = [one["proposal"] for one in commits.listed(settings, "acme", datetime.now(UTC))]
     return dict(zip(("first", "second", "third"), names, strict=True)) | {
         "commit": commit,
         "waiting": waiting,

@@ -10,6 +10,18 @@ if TYPE_CHECKING:
     import psycopg
 
 
+READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscription", "billing.invoice",
+"billing.invoice_void", "billing.invoice_line", "billing.journal_entry", "billing.journal_posting",
+"billing.credit_note", "billing.unchanged_invoice", "billing.usage_daily", "billing.rejected_event",
+        "auth.refresh_token", "auth.api_key", "auth.portal_link", "auth.user_account", "auth.invitation",
+        "billing.invoice_credit", "billing.invoice_discount", "billing.rerating", "billing.computation",
+        "value.proposal", "value.verdict", "inbox.batch", "inbox.answer", "audit.entry", "value.model",
+        "billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt",
+        "value.commit", "value.approval", "value.closing", "value.commit_event", "value.metric", "value.run",
+        "value.result", "billing.unbilled_usage")  # fmt: skip
+"""Tables that the functions read."""
+
+
 def fill(admin: psycopg.Connection[Any]) -> None:
     """One of each tenant, in the administrator's transaction."""
     for tenant in TENANTS:
@@ -46,6 +58,16 @@ def fill(admin: psycopg.Connection[Any]) -> None:
         admin.execute(
             "insert into value.verdict values (%s, %s, 'accepted', 'x', null, now())",
             [tenant, f"proposal {secret_of(tenant)}"],
+        )
+        admin.execute(
+            "insert into value.closing select tenant_id, commit_id, 'confirmed', 'x', 'r', now() from value.commit"
+            " where tenant_id = %s limit 1",
+            [tenant],
+        )
+        admin.execute(
+            "insert into billing.unbilled_usage (tenant_id, day, reason, customer, events)"
+            " values (%s, '2023-10-05', 'r', 'c', 1)",
+            [tenant],
         )
         admin.execute(
             "insert into billing.invoice_void values (%s, %s, 'x', now())",

@@ -11,6 +11,7 @@ import polars as pl
 from typer.testing import CliRunner
 
 from serving_api import database
+from tests.support import commits
 from tests.support.company_files import RUNS, other_catalog, rows_of
 from tests.support.ledger import instant
 from tests.support.people import PASSWORD, log_in, mails, token_in
@@ -22,7 +23,6 @@ from valueverse.platform.stores.functions import Functions
 from valueverse.platform.warehouse import connect
 from valueverse.services import lake_tables
 from valueverse.services.audit.sign_log import sign_log
-from valueverse.services.value.commits import commit_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +106,7 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
         )
         paying = column("select distinct customer from billing.subscription where tenant_id = %s order by 1")
         runs = column("select run_hash from value.run where tenant_id = %s and case_name = 'realised' order by 1")
-    commits = [row["commit"] for row in commit_model.log(settings, world.tenant)]
+    named = [row["commit"] for row in commits.log(settings, world.tenant)]
     for number in [*numbers[::4], *bare]:
         yield "explain invoice", [number]
         yield "invoices show", [number]
@@ -131,13 +131,13 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
     yield "value log", mine
     yield "value proposals", mine
     yield "value verify", mine
-    yield "value diff", [*commits, *mine, "--json"]
+    yield "value diff", [*named, *mine, "--json"]
     for month in ("2024-01", "2024-02"):
-        options = [*mine, "--commit", commits[0], "--month", month]
+        options = [*mine, "--commit", named[0], "--month", month]
         yield "value variance", [*options, "--json"]
         yield "value explain", [*options, "--json"]
     yield "value explain", [*mine, "--run", runs[0], "--json"]
-    yield "value report", [*mine, "--commit", commits[0], "--internal"]
+    yield "value report", [*mine, "--commit", named[0], "--internal"]
 
 
 async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]]:

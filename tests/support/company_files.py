@@ -12,6 +12,7 @@ from unittest.mock import patch
 from quality.gate import decide_release
 from quality.leakage import flag_leakage
 from quality.reconciliation import reconcile
+from tests.support import commits
 from tests.support.ledger import instant
 from tests.support.publishing import dbt
 from tests.support.value_models import saved_model
@@ -153,21 +154,21 @@ def _agree(settings: Settings, world: Measured, run: int) -> list[str]:
     if run == 1:
         found.append(_commit(settings, tenant, terms | {"start": "2024-01-01", "parent": None, "reason": None}))
     if run == 2:
-        (first,) = [row["commit"] for row in commit_model.log(settings, tenant)]
-        named = [row["proposal"] for row in fee_proposals.listed(settings, tenant, instant(RUNS[run]))]
+        (first,) = [row["commit"] for row in commits.log(settings, tenant)]
+        named = [row["proposal"] for row in commits.listed(settings, tenant, instant(RUNS[run]))]
         verdicts = (("accepted", None), ("disputed", "not us"), ("withdrawn", "wrong"))
         for proposal, (verdict, reason) in zip(named, verdicts, strict=False):
             options = {"by": "carl", "reason": reason}
-            found.append(json.dumps(fee_proposals.answer(settings, tenant, proposal, verdict, options)))
+            found.append(json.dumps(commits.answer(settings, tenant, proposal, verdict, options)))
         more = {"start": "2024-05-01", "parent": first, "reason": "more"}
         found.append(_commit(settings, tenant, terms | more))
     return found
 
 
 def _commit(settings: Settings, tenant: str, terms: dict[str, Any]) -> str:
-    made = commit_model.commit(settings, tenant, json.dumps(MODEL), terms, None)
+    made = commits.commit(settings, tenant, json.dumps(MODEL), terms, None)
     for side, person in (("vendor", "vera"), ("customer", "carl")):
-        approve_commit.approve(settings, tenant, made["commit"], side, person)
+        commits.approve(settings, tenant, made["commit"], side, person)
     return json.dumps(made)
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support import commits
 from tests.support.forks import Forked
 from tests.support.inbox import receive
 from tests.support.kill_child import POINT
@@ -20,7 +21,6 @@ from valueverse.platform.servers import supervisor
 from valueverse.platform.servers.processes import wait_until
 from valueverse.platform.settings import Settings
 from valueverse.platform.warehouse import connect, create_database, drop_database
-from valueverse.services.value.commits import approve_commit, commit_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -163,9 +163,9 @@ class Installation:
         options = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
         options |= {"customer": "c0", "start": "2023-12-01"}
         for tenant in TENANTS:
-            commit = str(commit_model.commit(self.settings, tenant, json.dumps(MODEL), options, None)["commit"])
-            approve_commit.approve(self.settings, tenant, commit, "vendor", "vera")
-            approve_commit.approve(self.settings, tenant, commit, "customer", "carl")
+            commit = str(commits.commit(self.settings, tenant, json.dumps(MODEL), options, None)["commit"])
+            commits.approve(self.settings, tenant, commit, "vendor", "vera")
+            commits.approve(self.settings, tenant, commit, "customer", "carl")
 
     def state(self) -> dict[str, list[Any]]:
         """Everything that was booked, counted or shown, without the instants at which that was done."""

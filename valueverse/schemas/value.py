@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.schemas.contract import Contract
-from valueverse.schemas.types import EXACT, INSTANT, TEXT
+from valueverse.schemas.types import EXACT, TEXT
 
 METRIC_VALUES = Contract(
     {
@@ -53,16 +53,6 @@ AGREED_COMMITS = Contract(
     nullable=("parent",),
 )
 """Commits that both sides have approved; ``document``: JSON text."""
-
-PROPOSALS = Contract(
-    {
-        "tenant": TEXT, "proposal": TEXT, "commit_id": TEXT, "charge": TEXT, "period_from": INSTANT,
-        "period_to": INSTANT, "amount": EXACT, "verdict": TEXT,
-    },
-    key=("tenant", "proposal"),
-    nullable=("verdict",),
-)  # fmt: skip
-"""Proposals with their newest verdict (null: none)."""
 
 MART_COLUMNS = Contract({"mart": TEXT, "column": TEXT, "type": TEXT}, key=("mart", "column"))
 """Columns of marts with their types in Postgres."""

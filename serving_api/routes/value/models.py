@@ -26,7 +26,7 @@ from serving_api.routes.value.schemas import (
     StoredModel,
     VersionQuery,
 )
-from serving_api.routes.value.work import work
+from serving_api.routes.value.work import line_of, work
 from serving_api.routes.writes import text_body
 from serving_api.schemas import is_plain
 from serving_api.security.authentication import requires
@@ -34,7 +34,6 @@ from serving_api.security.tokens import Identity
 from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.services.answer_text import answer_text
 from valueverse.services.value.check_model import check
 from valueverse.services.value.model_inputs import metrics_of, program_of
 from valueverse.value import library
@@ -43,7 +42,7 @@ from valueverse.value.architect.document import content_hash, parse_model
 from valueverse.value.executor import SHARED, RunRequest, run_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from serving_api.database import Transaction
 
@@ -144,7 +143,7 @@ async def get_model(
 ) -> Response:
     """The current version, or an earlier one."""
     refuse_repeated(request)
-    return respond(request, _document(await _found(request, identity, key, query.version)))
+    return respond(request, _document(await found_model(request, identity, key, query.version)))
 
 
 @router.put(
@@ -185,7 +184,7 @@ async def check_model(request: Request, key: _Key, identity: _Reader) -> Respons
     The answer is that of `valueverse value check --json`; nothing is written.
     """
     refuse_parameters(request)
-    stored = await _found(request, identity, key)
+    stored = await found_model(request, identity, key)
     text = await text_body(request, *_KINDS) or stored["text"]
     answer = await work(request, partial(check, text))
     answer.pop("tree", None)
@@ -201,19 +200,26 @@ async def run(
     The answer is that of `valueverse value run --json`; nothing is written. What would take too long is refused.
     """
     refuse_parameters(request)
-    stored = await _found(request, identity, key)
+    stored = await found_model(request, identity, key)
     return _sent(await work(request, partial(_run, stored["text"], given), "model"))
 
 
 def _run(text: str, given: ModelRun) -> dict[str, Any]:
     program = program_of(text, given.outputs)
     asked = RunRequest(tuple(given.scenarios), given.draws, given.seed, given.start)
-    metrics = None
-    if given.data is not None:
-        schema = dict.fromkeys(MetricRow.model_fields, pl.String)
-        rows = pl.DataFrame([one.model_dump() for one in given.data], schema=schema)
-        metrics = metrics_of(rows, given.customer)
-    return run_model(program, metrics, asked, most=SHARED)
+    return run_model(program, metrics_given(given.data, given.customer), asked, most=SHARED)
+
+
+def metrics_given(rows: Sequence[MetricRow] | None, customer: str | None) -> pl.DataFrame | None:
+    """MODEL_METRICS of rows, as a file of them gives; None: none are given.
+
+    Raises:
+        RefusalError: as ``metrics_of``.
+    """
+    if rows is None:
+        return None
+    schema = dict.fromkeys(MetricRow.model_fields, pl.String)
+    return metrics_of(pl.DataFrame([one.model_dump() for one in rows], schema=schema), customer)
 
 
 def _judged(text: str, key: str | None = None) -> tuple[str, str | None, str]:
@@ -234,7 +240,7 @@ async def _store(
     return _document(row)
 
 
-async def _found(request: Request, identity: Identity, key: str, version: int | None = None) -> Mapping[str, Any]:
+async def found_model(request: Request, identity: Identity, key: str, version: int | None = None) -> Mapping[str, Any]:
     """A stored version.
 
     Raises:
@@ -267,5 +273,4 @@ def _tagged(answer: Response) -> Response:
 
 
 def _sent(answer: dict[str, Any]) -> Response:
-    # A line, as the command prints it.
-    return Response(f"{answer_text(answer)}\n", media_type="application/json")
+    return Response(line_of(answer), media_type="application/json")

@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.services.value.test_value_step import committed, reports, track, world
+from tests.support import commits
 from tests.support.pages import read_page, tables, texts, what_it_would_fetch_or_run
 from valueverse.cli import app
 from valueverse.errors import RefusalError
-from valueverse.services.value.commits import fee_proposals
 from valueverse.services.value.value_report import report_of_commit
 from valueverse.value import library
 from valueverse.value.report import Withheld, formatting
@@ -109,7 +109,7 @@ def test_a_commit_is_reported_with_its_results_and_the_invoice_that_bills_its_fe
     ((number, _, _),) = reports(settings, company, datetime(2024, 2, 3, tzinfo=UTC))
     track(company, settings)
     now = datetime.now(UTC)
-    shown = [one["invoice"] for one in fee_proposals.listed(settings, "acme", now)]
+    shown = [one["invoice"] for one in commits.listed(settings, "acme", now)]
     assert shown == [number, None]
     tree = read_page(report_of_commit(settings, "acme", commit[:8], audience=Audience.VENDOR))
     assert what_it_would_fetch_or_run(tree) == []
@@ -136,4 +136,4 @@ def test_a_commit_is_reported_with_its_results_and_the_invoice_that_bills_its_fe
         report_of_commit(settings, "acme", commit, date(2030, 1, 1))
     with pytest.raises(RefusalError, match="has no commit"):
         report_of_commit(settings, "acme", "ab" * 32)
-    assert json.loads(json.dumps(fee_proposals.listed(settings, "acme", now)))
+    assert json.loads(json.dumps(commits.listed(settings, "acme", now)))

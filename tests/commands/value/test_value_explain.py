@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.support import commits
 from tests.support.ledger import World
 from tests.support.warehouse_billing import rows, run, store
 from valueverse.cli import app
@@ -21,10 +22,8 @@ from valueverse.platform.stores.event_store import EventStore
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.explain import explain_invoice
 from valueverse.services.billing.explain_event import explain_event
-from valueverse.services.value.commits import approve_commit, commit_model
-from valueverse.services.value.explain_value import Answer, Question, RunRef, explain_commit
+from valueverse.services.value.explain_value import Answer, Question, RunRef
 from valueverse.services.value.track_value import track_value
-from valueverse.services.value.value_variance import difference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +86,7 @@ class Tracked:
         limit = place.pop("limit", 5)
         asked = Question(output, to_date=place.pop("to_date", False))
         month = {"commit": self.commit, "month": NOVEMBER}
-        return explain_commit(self.settings, RunRef("acme", **(place or month)), asked, limit)
+        return commits.explain(self.settings, "acme", RunRef(**(place or month)), asked, limit)
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +96,9 @@ def tracked(module_settings: Settings) -> Tracked:
     run(company, settings, datetime(2023, 11, 2, tzinfo=UTC))
     options = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     options |= {"customer": "c1", "start": "2023-11-01"}
-    commit = commit_model.commit(settings, "acme", json.dumps(MODEL), options, None)["commit"]
+    commit = commits.commit(settings, "acme", json.dumps(MODEL), options, None)["commit"]
     for side in ("vendor", "customer"):
-        approve_commit.approve(settings, "acme", commit, side, side)
+        commits.approve(settings, "acme", commit, side, side)
     for last, as_of in (
         (NOVEMBER, datetime(2023, 12, 4, tzinfo=UTC)),
         (DECEMBER, datetime(2024, 1, 5, tzinfo=UTC)),
@@ -166,7 +165,7 @@ def test_the_first_digits_of_a_commit_name_it(tracked: Tracked) -> None:
     whole, short = (tracked.explain("benefit", commit=named) for named in (tracked.commit, tracked.commit[:8]))
     assert whole.about == short.about
     asked = {"cases": ("committed", "realised"), "output": "benefit", "period": None}
-    result = difference(tracked.settings, "acme", tracked.commit[:10], NOVEMBER, asked)
+    result = commits.variance(tracked.settings, "acme", tracked.commit[:10], NOVEMBER, asked)
     assert result["commit"] == tracked.commit
 
 
@@ -204,7 +203,7 @@ def test_an_outcome_line_leads_on_to_the_tree_of_its_value(tracked: Tracked, mon
 
 def test_the_variance_of_a_month_is_shown_by_input(tracked: Tracked) -> None:
     asked = {"cases": ("committed", "realised"), "output": "net", "period": None}
-    result = difference(tracked.settings, "acme", tracked.commit, NOVEMBER, asked)
+    result = commits.variance(tracked.settings, "acme", tracked.commit, NOVEMBER, asked)
     assert (result["before"], result["after"], result["difference"]) == ("16.00", "-13.00", "-29.00")
     assert {one["input"]: one["share"] for one in result["shares"]} == {
         "served": "-37.00",
@@ -212,7 +211,7 @@ def test_the_variance_of_a_month_is_shown_by_input(tracked: Tracked) -> None:
         "licence": "-1.00",
     }
     with pytest.raises(RefusalError, match="there are committed, forecast, realised") as refused:
-        difference(tracked.settings, "acme", tracked.commit, NOVEMBER, asked | {"cases": ("agreed", "realised")})
+        commits.variance(tracked.settings, "acme", tracked.commit, NOVEMBER, asked | {"cases": ("agreed", "realised")})
     assert refused.value.code == "not_measured"
 
 

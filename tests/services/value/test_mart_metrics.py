@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support import commits
 from tests.support.ledger import World
 from tests.support.warehouse_billing import rows, run, store
 from valueverse.platform.warehouse import connect
-from valueverse.services.value.commits import approve_commit, commit_model
-from valueverse.services.value.track_value import TrackReport, track_value
+from valueverse.services.value.track_value import track_value
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
+    from valueverse.services.value.track_commit import TrackReport
 
 pytestmark = pytest.mark.integration
 NOVEMBER = date(2023, 11, 1)
@@ -77,9 +78,9 @@ def commit(company: World, settings: Settings) -> str:
     run(company, settings, datetime(2023, 11, 2, tzinfo=UTC))
     options = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     options |= {"customer": "c1", "start": "2023-11-01"}
-    found = commit_model.commit(settings, "acme", json.dumps(MODEL), options, None)["commit"]
-    approve_commit.approve(settings, "acme", found, "vendor", "vera")
-    approve_commit.approve(settings, "acme", found, "customer", "carl")
+    found = commits.commit(settings, "acme", json.dumps(MODEL), options, None)["commit"]
+    commits.approve(settings, "acme", found, "vendor", "vera")
+    commits.approve(settings, "acme", found, "customer", "carl")
     return str(found)
 
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.services.value.test_value_step import JANUARY_5, MODEL, NOVEMBER, committed, track, world
+from tests.support import commits
 from tests.support.warehouse_billing import store as store_of
 from valueverse.errors import RefusalError
 from valueverse.platform.stores import value_store as store
-from valueverse.platform.warehouse import connect
-from valueverse.services.value import compare_models
-from valueverse.services.value.commits import fee_proposals
+from valueverse.platform.stores.tenant_records import tenant_records
 from valueverse.services.value.track_value import track_value
 
 if TYPE_CHECKING:
@@ -140,11 +139,11 @@ def test_runs_may_batch_the_months_of_commits_that_follow_each_other_and_of_with
         month = date.fromisoformat(f"{first}-01")
         track_value(settings, lake, month, month, as_of=now + timedelta(minutes=number), run_id="test")
         # November's is withdrawn as soon as it is there: the next run proposes it again.
-        names = {row["proposal"] for row in fee_proposals.listed(settings, "acme", now)}
+        names = {row["proposal"] for row in commits.listed(settings, "acme", now)}
         for proposal in {name for name in names if "/2023-11." in name and name.endswith("/1")} - gone:
-            fee_proposals.answer(settings, "acme", proposal, "withdrawn", {"by": "vera", "reason": "wrong"})
+            commits.answer(settings, "acme", proposal, "withdrawn", {"by": "vera", "reason": "wrong"})
             gone.add(proposal)
-    found = {row["proposal"]: (row["amount"], row["state"]) for row in fee_proposals.listed(settings, "acme", now)}
+    found = {row["proposal"]: (row["amount"], row["state"]) for row in commits.listed(settings, "acme", now)}
     assert {name: (float(amount), state) for name, (amount, state) in found.items()} == {
         "s1/value/2023-11..2023-11/1": (200, "withdrawn"),
         "s1/value/2023-11..2023-11/2": (200, "open"),
@@ -170,7 +169,7 @@ def test_commits_are_distinguished_in_what_they_froze_and_in_the_money_agreed(se
     old = committed(company, settings)
     more = MODEL | {"scenarios": {"agreed": {"tokens": 90, "licence": 10}, "base": {}}}
     new = committed(company, settings, model=more, parent=old, reason="a busier desk")
-    found = compare_models.commits(settings, "acme", old[:8], new[:12])
+    found = commits.differences(settings, "acme", old[:8], new[:12])
     assert found.hashes == {"before": old, "after": new}
     assert [one.path for one in found.changes if one.path.startswith(("model", "reason"))] == [
         "model.scenarios.agreed.tokens.value",
@@ -199,10 +198,10 @@ def test_a_quarter_that_was_proposed_is_not_proposed_again_by_a_successor_that_s
     now = datetime(2024, 2, 3, tzinfo=UTC)
     assert [amount for *_, amount, _ in track(company, settings, as_of=now).proposals] == ["30.00"]
     options = {"parent": old, "reason": "better numbers", "scenario": "base"}
-    with pytest.raises(RefusalError, match=r"2023-11 to 2024-01 .* --start 2024-02-01 or later") as refused:
+    with pytest.raises(RefusalError, match=r"2023-11 to 2024-01 .* with a start of 2024-02-01 or later") as refused:
         committed(company, settings, **options, start="2024-01-01")
     assert refused.value.code == "already_proposed"
-    proposal = fee_proposals.listed(settings, "acme", now)[0]["proposal"]
+    proposal = commits.listed(settings, "acme", now)[0]["proposal"]
     assert proposal in refused.value.message
     # The first month behind it is free.
     committed(company, settings, **options, start="2024-02-01")
@@ -216,8 +215,8 @@ def test_a_successor_may_start_within_a_quarter_whose_proposal_was_withdrawn(set
     old = committed(company, settings)
     now = datetime.now(UTC)
     track(company, settings, as_of=now, last=date(2024, 1, 1))
-    proposal = fee_proposals.listed(settings, "acme", now)[0]["proposal"]
-    fee_proposals.answer(settings, "acme", proposal, "withdrawn", {"by": "vera", "reason": "new terms"})
+    proposal = commits.listed(settings, "acme", now)[0]["proposal"]
+    commits.answer(settings, "acme", proposal, "withdrawn", {"by": "vera", "reason": "new terms"})
     committed(company, settings, parent=old, reason="new terms", scenario="base", start="2024-01-01")
     found = track(company, settings, as_of=now + timedelta(days=1), last=date(2024, 3, 1)).proposals
     assert [(name, amount) for _, name, _, _, amount, _ in found] == [
@@ -230,8 +229,8 @@ def test_months_of_a_closed_commit_that_were_proposed_are_not_proposed_by_a_new_
     company = world()
     old = committed(company, settings)
     track(company, settings)
-    fee_proposals.close(settings, "acme", old, "confirmed", "vera", "reached")
-    with pytest.raises(RefusalError, match="--start 2024-01-01 or later"):
+    commits.close(settings, "acme", old, "confirmed", "vera", "reached")
+    with pytest.raises(RefusalError, match="with a start of 2024-01-01 or later"):
         committed(company, settings, scenario="base", start="2023-12-01")
     committed(company, settings, scenario="base", start="2024-01-01")
 
@@ -248,7 +247,7 @@ def test_a_change_keeps_the_customer_whose_months_it_takes_over(settings: Settin
     company = world()
     company.start("2023-11-01", subscription="s2", customer="c2")
     first = committed(company, settings)
-    with pytest.raises(RefusalError, match="one of the customer 'c1': a change keeps --customer") as refused:
+    with pytest.raises(RefusalError, match="one of the customer 'c1': a change keeps its customer") as refused:
         committed(company, settings, parent=first, reason="other", customer="c2")
     assert refused.value.code == "other_customer"
 
@@ -260,11 +259,11 @@ def test_of_two_runs_with_one_present_the_one_written_last_is_the_newest(setting
         company.usage.clear()
         company.use("2023-11-05", "tokens", tokens)
         track(company, settings, last=NOVEMBER)
-        with connect(settings, "builder") as connection:
-            newest = {row["case_name"]: row for row in store.newest_runs(connection, "acme", commit, None)}
-            hashed = store.newest_hash(connection, "acme", commit, "realised", NOVEMBER)
+        with tenant_records(settings, "acme") as records:
+            newest = {row["case_name"]: row for row in store.newest_runs(records, commit, None)}
+            same = {row["case_name"]: row for row in store.newest_runs(records, commit, NOVEMBER, documents=False)}
         assert json.loads(newest["realised"]["document"])["inputs"]["tokens"] == [float(tokens)]
-        assert newest["realised"]["run_hash"] == hashed
+        assert newest["realised"]["run_hash"] == same["realised"]["run_hash"]
     # What did not change meanwhile adds nothing.
     assert not any(new for *_, new in track(company, settings, last=NOVEMBER).runs)
 

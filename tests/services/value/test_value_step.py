@@ -13,6 +13,7 @@ import pytest
 
 from assets.resources import Platform
 from assets.value import realisation
+from tests.support import commits
 from tests.support.ledger import World
 from tests.support.rewording import reword
 from tests.support.value_models import saved_model
@@ -22,12 +23,12 @@ from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.explain import explain_invoice
 from valueverse.services.billing.reproducibility_check import reproduce
-from valueverse.services.value import track_value as steps
-from valueverse.services.value.commits import approve_commit, commit_model, fee_proposals
-from valueverse.services.value.track_value import TrackReport, track_value
+from valueverse.services.value import track_commit as steps
+from valueverse.services.value.track_value import track_value
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
+    from valueverse.services.value.track_commit import TrackReport
 
 pytestmark = pytest.mark.integration
 NOVEMBER, DECEMBER, MARCH = date(2023, 11, 1), date(2023, 12, 1), date(2024, 3, 1)
@@ -58,9 +59,9 @@ def committed(company: World, settings: Settings, model: dict[str, Any] = MODEL,
     store(company, settings)
     more = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     more |= {"customer": "c1", "start": "2023-11-01"}
-    found = commit_model.commit(settings, "acme", json.dumps(model), more | options, None)["commit"]
-    approve_commit.approve(settings, "acme", found, "vendor", "vera")
-    approve_commit.approve(settings, "acme", found, "customer", "carl")
+    found = commits.commit(settings, "acme", json.dumps(model), more | options, None)["commit"]
+    commits.approve(settings, "acme", found, "vendor", "vera")
+    commits.approve(settings, "acme", found, "customer", "carl")
     return str(found)
 
 
@@ -125,7 +126,7 @@ def test_an_accepted_proposal_is_a_line_with_its_commit_and_run(settings: Settin
     company = world()
     commit = committed(company, settings)
     track(company, settings, as_of=datetime(2023, 12, 2, tzinfo=UTC))
-    (open_one,) = fee_proposals.listed(settings, "acme", datetime(2023, 12, 3, tzinfo=UTC))
+    (open_one,) = commits.listed(settings, "acme", datetime(2023, 12, 3, tzinfo=UTC))
     assert (open_one["state"], open_one["amount"], open_one["binding"]) == ("open", "10", "none")
     # Not disputed, it counts as accepted when its 30 days are over: the invoice of January bills it.
     assert reports(settings, company, datetime(2023, 12, 20, tzinfo=UTC)) == []
@@ -153,7 +154,7 @@ def test_an_accepted_proposal_is_a_line_with_its_commit_and_run(settings: Settin
     assert reword(settings)
     run(company, settings, datetime(2024, 3, 3, tzinfo=UTC))
     assert len(reports(settings, company, datetime(2024, 3, 3, tzinfo=UTC))) == 1
-    listed = fee_proposals.listed(settings, "acme", datetime(2024, 3, 3, tzinfo=UTC))
+    listed = commits.listed(settings, "acme", datetime(2024, 3, 3, tzinfo=UTC))
     assert [one["invoice"] for one in listed if one["proposal"] == open_one["proposal"]] == [number]
     with connect(settings, "builder") as connection:
         (line,) = explain_invoice(connection, store(company, settings), number, "value", 1)["lines"]
@@ -176,19 +177,19 @@ def test_a_disputed_proposal_is_not_billed_until_it_is_accepted(settings: Settin
     committed(company, settings)
     now = datetime.now(UTC)
     track(company, settings, as_of=now)
-    first = fee_proposals.listed(settings, "acme", now)[0]["proposal"]
+    first = commits.listed(settings, "acme", now)[0]["proposal"]
     options = {"by": "carl", "reason": "that was not us"}
-    assert fee_proposals.answer(settings, "acme", first, "disputed", options)["state"] == "disputed"
+    assert commits.answer(settings, "acme", first, "disputed", options)["state"] == "disputed"
     far = now + timedelta(days=60)
-    states = {one["proposal"]: one["state"] for one in fee_proposals.listed(settings, "acme", far)}
+    states = {one["proposal"]: one["state"] for one in commits.listed(settings, "acme", far)}
     assert sorted(states.values()) == ["approved", "disputed"]
     for verdict, code in (("disputed", "already_said"), ("accepted", None), ("accepted", "already_said")):
         if code is None:
-            answered = fee_proposals.answer(settings, "acme", first, verdict, {"by": "carl", "reason": None})
+            answered = commits.answer(settings, "acme", first, verdict, {"by": "carl", "reason": None})
             assert answered["state"] == "approved"
         else:
             with pytest.raises(RefusalError) as refused:
-                fee_proposals.answer(settings, "acme", first, verdict, options)
+                commits.answer(settings, "acme", first, verdict, options)
             assert refused.value.code == code
 
 
@@ -197,10 +198,10 @@ def test_a_withdrawn_proposal_is_proposed_again(settings: Settings) -> None:
     committed(company, settings)
     now = datetime.now(UTC)
     track(company, settings, as_of=now, last=NOVEMBER)
-    (first,) = fee_proposals.listed(settings, "acme", now)
-    fee_proposals.answer(settings, "acme", first["proposal"], "withdrawn", {"by": "vera", "reason": "typo"})
+    (first,) = commits.listed(settings, "acme", now)
+    commits.answer(settings, "acme", first["proposal"], "withdrawn", {"by": "vera", "reason": "typo"})
     track(company, settings, as_of=now, last=NOVEMBER)
-    found = fee_proposals.listed(settings, "acme", now)
+    found = commits.listed(settings, "acme", now)
     assert [(one["proposal"][-2:], one["state"]) for one in found] == [("/1", "withdrawn"), ("/2", "open")]
 
 
@@ -254,8 +255,8 @@ def test_a_commit_that_fails_half_way_writes_nothing_and_keeps_nothing_back(
     other = committed(company, settings, customer="c2")
     works = steps._write
 
-    def fails(world: Any, tenant: str, commitment: Any, *more: Any) -> bool:
-        written = works(world, tenant, commitment, *more)
+    def fails(world: Any, commitment: Any, *more: Any) -> bool:
+        written = works(world, commitment, *more)
         if commitment.commit == failing:
             raise OverflowError("a number of this commit is out of range")
         return written
@@ -275,11 +276,11 @@ def test_a_commit_that_fails_half_way_writes_nothing_and_keeps_nothing_back(
 def test_a_closed_commit_is_measured_no_more(settings: Settings) -> None:
     company = world()
     commit = committed(company, settings)
-    closed = fee_proposals.close(settings, "acme", commit, "confirmed", "vera", "reached")
+    closed = commits.close(settings, "acme", commit, "confirmed", "vera", "reached")
     assert closed["state"] == "confirmed"
     assert track(company, settings).runs == []
     with pytest.raises(RefusalError, match="only an active one is closed"):
-        fee_proposals.close(settings, "acme", commit, "confirmed", "vera", "again")
+        commits.close(settings, "acme", commit, "confirmed", "vera", "again")
 
 
 def test_a_superseding_commit_takes_over_with_the_platforms_metrics_as_its_baseline(settings: Settings) -> None:
@@ -289,7 +290,7 @@ def test_a_superseding_commit_takes_over_with_the_platforms_metrics_as_its_basel
     track(company, settings)
     options = {"parent": old, "reason": "better numbers", "start": "2024-01-01", "scenario": "base"}
     new = committed(company, settings, **options)
-    log = {one["commit"]: one["state"] for one in commit_model.log(settings, "acme")}
+    log = {one["commit"]: one["state"] for one in commits.log(settings, "acme")}
     assert log == {old: "superseded", new: "active"}
     ((document,),) = rows(settings, f"select document from value.commit where commit_id = '{new}'")
     assert json.loads(document)["expected"] == {"licence": 1.0, "tokens": 100.0}

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from tests.support import commits
 from tests.value.committer.test_commits import MODEL, OPTIONS, tenant
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.warehouse import connect
-from valueverse.services.value.commits import approve_commit, commit_model, fee_proposals, verify_commits
 from valueverse.value.committer.commit_log import CommitEvent, StoredEvent, broken_events, event_hash, supersessions
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ def test_a_successor_supersedes_with_its_last_approval() -> None:
 
 
 def agreed(settings: Settings, **options: Any) -> str:
-    commit = str(commit_model.commit(settings, "acme", MODEL, OPTIONS | options, None)["commit"])
-    approve_commit.approve(settings, "acme", commit, "vendor", "vera")
-    approve_commit.approve(settings, "acme", commit, "customer", "carl")
+    commit = str(commits.commit(settings, "acme", MODEL, OPTIONS | options, None)["commit"])
+    commits.approve(settings, "acme", commit, "vendor", "vera")
+    commits.approve(settings, "acme", commit, "customer", "carl")
     return commit
 
 
@@ -93,13 +93,13 @@ def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) 
     tenant(settings)
     first = agreed(settings)
     second = agreed(settings, seed=2, parent=first[:8], reason='müde \\ "alt"')
-    fee_proposals.close(settings, "acme", second, "written_off", "vera", "nothing came\tof it\n")
+    commits.close(settings, "acme", second, "written_off", "vera", "nothing came\tof it\n")
     assert rows_of(settings, "select commit_id, action from value.commit_event order by sequence") == [
         (first, "proposed"), (first, "vendor"), (first, "customer"),
         (second, "proposed"), (second, "vendor"), (second, "customer"), (first, "superseded"),
         (second, "written_off"),
     ]  # fmt: skip
-    found = verify_commits.verify(settings, "acme", None)
+    found = commits.verify(settings, "acme", None)
     assert (found["ok"], found["commits"], found["deeds"]) == (True, 2, 8)
     # A chain made again from the tables alone is the same, to the last bit: those of commits made before it.
     before = rows_of(settings, "select * from value.commit_event order by sequence")
@@ -108,7 +108,7 @@ def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) 
     assert sorted(row[4] for row in rows_of(settings, "select * from value.commit_event")) == sorted(
         row[4] for row in before
     )
-    assert verify_commits.verify(settings, "acme", None)["ok"]
+    assert commits.verify(settings, "acme", None)["ok"]
 
 
 @pytest.mark.integration
@@ -124,12 +124,12 @@ def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) 
 def test_an_edit_without_the_guard_shows(settings: Settings, table: str, statement: str) -> None:
     tenant(settings)
     agreed(settings)
-    head = verify_commits.verify(settings, "acme", None)["head"]
+    head = commits.verify(settings, "acme", None)["head"]
     with connect(settings, "admin") as connection:
         connection.execute(f"alter table value.{table} disable trigger insert_only".encode())
         connection.execute(statement.encode())
         connection.commit()
-    assert not verify_commits.verify(settings, "acme", head)["ok"]
+    assert not commits.verify(settings, "acme", head)["ok"]
 
 
 @pytest.mark.integration
@@ -144,11 +144,11 @@ def test_nobody_edits_what_was_agreed(module_settings: Settings, role: Any, tabl
 @pytest.mark.integration
 def test_a_commit_is_named_by_the_beginning_of_its_id(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant(settings)
-    found = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)["commit"]
-    assert approve_commit.approve(settings, "acme", found[:8].upper(), "vendor", "vera")["commit"] == found
+    found = commits.commit(settings, "acme", MODEL, OPTIONS, None)["commit"]
+    assert commits.approve(settings, "acme", found[:8].upper(), "vendor", "vera")["commit"] == found
     for unknown in (found[:7], found + "0", "0" * 8, "no such %", ""):
         with pytest.raises(RefusalError, match="value log") as refused:
-            approve_commit.approve(settings, "acme", unknown, "customer", "carl")
+            commits.approve(settings, "acme", unknown, "customer", "carl")
         assert refused.value.code == "unknown_commit"
     alike = [found[:8] + letter * 56 for letter in "01"]
     with connect(settings, "builder") as connection:
@@ -160,7 +160,7 @@ def test_a_commit_is_named_by_the_beginning_of_its_id(settings: Settings, monkey
             )
         connection.commit()
     with pytest.raises(RefusalError) as refused:
-        approve_commit.approve(settings, "acme", found[:8], "customer", "carl")
+        commits.approve(settings, "acme", found[:8], "customer", "carl")
     assert refused.value.code == "ambiguous_commit"
     assert all(one in refused.value.message for one in (found, *alike))
 
@@ -168,10 +168,10 @@ def test_a_commit_is_named_by_the_beginning_of_its_id(settings: Settings, monkey
 @pytest.mark.integration
 def test_who_approves_is_named_and_blanks_do_not_make_another_person(settings: Settings) -> None:
     tenant(settings)
-    commit = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)["commit"]
+    commit = commits.commit(settings, "acme", MODEL, OPTIONS, None)["commit"]
     for by, code in ((" ", "missing_name"), ("ann ", "author_cannot_approve"), ("a\u202eb", "bad_name")):
         with pytest.raises(RefusalError) as refused:
-            approve_commit.approve(settings, "acme", commit, "vendor", by)
+            commits.approve(settings, "acme", commit, "vendor", by)
         assert refused.value.code == code
     with pytest.raises(RefusalError, match="name is empty"):
-        commit_model.commit(settings, "acme", MODEL, OPTIONS | {"author": ""}, None)
+        commits.commit(settings, "acme", MODEL, OPTIONS | {"author": ""}, None)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import commits
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
-from valueverse.services.value.commits import approve_commit, commit_model, verify_commits
 from valueverse.value.committer.commits import Approval, Frozen, chain_hash, commit_id, commit_states, judge_approval
 
 if TYPE_CHECKING:
@@ -87,16 +87,16 @@ def tenant(settings: Settings) -> None:
 @pytest.mark.integration
 def test_commits_form_a_chain_and_take_effect_by_two_approvals(settings: Settings) -> None:
     tenant(settings)
-    first = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)
-    assert commit_model.commit(settings, "acme", MODEL, OPTIONS, None)["new"] is False
+    first = commits.commit(settings, "acme", MODEL, OPTIONS, None)
+    assert commits.commit(settings, "acme", MODEL, OPTIONS, None)["new"] is False
     for side, by in (("vendor", "vera"), ("customer", "carl")):
-        state = approve_commit.approve(settings, "acme", first["commit"], side, by)["state"]
+        state = commits.approve(settings, "acme", first["commit"], side, by)["state"]
     assert state == "active"
     changed = OPTIONS | {"parent": first["commit"], "reason": "more users", "seed": 2}
-    second = commit_model.commit(settings, "acme", MODEL, changed, None)
+    second = commits.commit(settings, "acme", MODEL, changed, None)
     for side, by in (("vendor", "vera"), ("customer", "carl")):
-        approve_commit.approve(settings, "acme", second["commit"], side, by)
-    assert [row["state"] for row in commit_model.log(settings, "acme")] == ["superseded", "active"]
+        commits.approve(settings, "acme", second["commit"], side, by)
+    assert [row["state"] for row in commits.log(settings, "acme")] == ["superseded", "active"]
     with connect(settings, "builder") as connection:
         rows = connection.execute(
             "select commit_id, sequence, previous_hash, chain_hash, document from value.commit order by sequence"
@@ -112,12 +112,12 @@ def test_commits_form_a_chain_and_take_effect_by_two_approvals(settings: Setting
 @pytest.mark.integration
 def test_a_chain_is_recomputed_and_reported_with_its_head(settings: Settings) -> None:
     tenant(settings)
-    commit_model.commit(settings, "acme", MODEL, OPTIONS, None)
-    first = verify_commits.verify(settings, "acme", None)
+    commits.commit(settings, "acme", MODEL, OPTIONS, None)
+    first = commits.verify(settings, "acme", None)
     assert (first["ok"], first["commits"]) == (True, 1)
-    commit_model.commit(settings, "acme", MODEL, OPTIONS | {"seed": 2}, None)
-    assert verify_commits.verify(settings, "acme", first["head"])["ok"]
-    assert verify_commits.verify(settings, "acme", "0" * 64)["problems"] == [
+    commits.commit(settings, "acme", MODEL, OPTIONS | {"seed": 2}, None)
+    assert commits.verify(settings, "acme", first["head"])["ok"]
+    assert commits.verify(settings, "acme", "0" * 64)["problems"] == [
         {"chain": "deeds", "sequence": 2, "reason": "head_not_found"}
     ]
     # Who drops the guard can edit a row: the chain shows it.
@@ -125,14 +125,14 @@ def test_a_chain_is_recomputed_and_reported_with_its_head(settings: Settings) ->
         connection.execute("alter table value.commit disable trigger insert_only")
         connection.execute("update value.commit set author = 'eve' where sequence = 1")
         connection.commit()
-    found = verify_commits.verify(settings, "acme", None)
+    found = commits.verify(settings, "acme", None)
     assert not found["ok"]
     assert {"chain": "commits", "sequence": 1, "reason": "columns_edited"} in found["problems"]
 
 
 @pytest.mark.integration
 def test_a_tenant_that_there_is_not_is_refused_by_what_lists(settings: Settings) -> None:
-    for listed in (commit_model.log, lambda at, name: verify_commits.verify(at, name, None)):
+    for listed in (commits.log, lambda at, name: commits.verify(at, name, None)):
         with pytest.raises(RefusalError, match="no tenant 'acme'"):
             listed(settings, "acme")
 
@@ -141,8 +141,8 @@ def test_a_tenant_that_there_is_not_is_refused_by_what_lists(settings: Settings)
 @pytest.mark.parametrize("statement", ["update value.commit set author = 'eve'", "delete from value.approval"])
 def test_nothing_committed_is_ever_edited(settings: Settings, statement: str) -> None:
     tenant(settings)
-    found = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)
-    approve_commit.approve(settings, "acme", found["commit"], "vendor", "vera")
+    found = commits.commit(settings, "acme", MODEL, OPTIONS, None)
+    commits.approve(settings, "acme", found["commit"], "vendor", "vera")
     with connect(settings, "builder") as connection, pytest.raises(psycopg.errors.RestrictViolation):
         connection.execute(statement)  # type: ignore[call-overload]
 
@@ -159,10 +159,10 @@ def test_nothing_committed_is_ever_edited(settings: Settings, statement: str) ->
 def test_a_commit_of_what_is_not_there_is_refused(settings: Settings, options: dict[str, Any], code: str) -> None:
     tenant(settings)
     with pytest.raises(RefusalError) as refused:
-        commit_model.commit(settings, "acme", MODEL, OPTIONS | options, None)
+        commits.commit(settings, "acme", MODEL, OPTIONS | options, None)
     assert refused.value.code == code
     with pytest.raises(RefusalError, match="no tenant"):
-        commit_model.commit(settings, "nobody", MODEL, OPTIONS, None)
+        commits.commit(settings, "nobody", MODEL, OPTIONS, None)
 
 
 MEASURED = json.dumps(
@@ -181,16 +181,16 @@ MEASURED = json.dumps(
 @pytest.mark.integration
 def test_a_model_that_starts_with_its_commit_needs_a_start(settings: Settings) -> None:
     tenant(settings)
-    with pytest.raises(RefusalError, match="say with --start on which day") as refused:
-        commit_model.commit(settings, "acme", MEASURED, OPTIONS | {"scenario": "agreed"}, None)
+    with pytest.raises(RefusalError, match="state its start, a day such as") as refused:
+        commits.commit(settings, "acme", MEASURED, OPTIONS | {"scenario": "agreed"}, None)
     assert (refused.value.code, refused.value.path) == ("missing_start", "--start")
     options = OPTIONS | {"scenario": "agreed"}
     for start in ("2024-02", "2024-02-01"):
-        found = commit_model.commit(settings, "acme", MEASURED, options | {"start": start}, None)
+        found = commits.commit(settings, "acme", MEASURED, options | {"start": start}, None)
         assert found["start"] == "2024-02-01"
     for start in ("2024-W05-1", "20240201", "2024-02-30", "tomorrow", ""):
         with pytest.raises(RefusalError, match="not a date like") as refused:
-            commit_model.commit(settings, "acme", MEASURED, options | {"start": start}, None)
+            commits.commit(settings, "acme", MEASURED, options | {"start": start}, None)
         assert refused.value.code == "bad_start"
 
 
@@ -205,16 +205,16 @@ def test_a_customer_that_no_event_names_is_refused_with_those_of_a_like_name(set
         )
         connection.commit()
     with pytest.raises(RefusalError, match="no customer 'globx': did you mean 'globex'") as refused:
-        commit_model.commit(settings, "acme", MODEL, OPTIONS | {"customer": "globx"}, None)
+        commits.commit(settings, "acme", MODEL, OPTIONS | {"customer": "globx"}, None)
     assert (refused.value.code, refused.value.path) == ("unknown_customer", "--customer")
     for customer in ("globex", "initech"):
-        assert commit_model.commit(settings, "acme", MODEL, OPTIONS | {"customer": customer}, None)["new"]
+        assert commits.commit(settings, "acme", MODEL, OPTIONS | {"customer": customer}, None)["new"]
 
 
 @pytest.mark.integration
 def test_a_commit_made_again_shows_the_state_it_has(settings: Settings) -> None:
     tenant(settings)
-    found = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)["commit"]
-    approve_commit.approve(settings, "acme", found, "vendor", "vera")
-    again = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)
+    found = commits.commit(settings, "acme", MODEL, OPTIONS, None)["commit"]
+    commits.approve(settings, "acme", found, "vendor", "vera")
+    again = commits.commit(settings, "acme", MODEL, OPTIONS, None)
     assert (again["new"], again["state"]) == (False, "approved_by_vendor")

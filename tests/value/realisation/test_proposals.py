@@ -9,7 +9,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -188,7 +187,7 @@ def test_proposals_keep_their_months_in_whatever_zone_the_tenant_is() -> None:
         }
         for zone in zones
     ]
-    found = proposal_states(pl.DataFrame(rows))
+    found = proposal_states(rows)
     assert found == [ProposalState("value", date(2024, 1, 1), date(2024, 2, 1), Decimal(1))] * 4
     assert last_month(datetime(2024, 2, 29, 10, tzinfo=UTC)) == date(2024, 2, 1)
 

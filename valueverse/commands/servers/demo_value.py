@@ -23,16 +23,17 @@ _COMMIT_OPTIONS: dict[str, Any] = {
 def agree(settings: Settings) -> str:
     """Commit northwind's model and approve it for both sides, once; its commit."""
     from valueverse.demo import northwind
+    from valueverse.platform.stores.tenant_records import tenant_records
     from valueverse.services.value.commits import approve_commit, commit_model
 
-    existing = [one for one in commit_model.log(settings, northwind.TENANT) if one["model"] == northwind.VALUE_MODEL]
-    if existing:
-        return str(existing[0]["commit"])
-    options = _COMMIT_OPTIONS | {"customer": northwind.AGREED_WITH}
-    model = json.dumps(northwind.value_model())
-    commit = str(commit_model.commit(settings, northwind.TENANT, model, options, None)["commit"])
-    approve_commit.approve(settings, northwind.TENANT, commit, "vendor", "vera.vendor@northwind.example")
-    approve_commit.approve(settings, northwind.TENANT, commit, "customer", "carl.customer@code-assistant.example")
+    with tenant_records(settings, northwind.TENANT) as records:
+        existing = [one for one in commit_model.log(records) if one["model"] == northwind.VALUE_MODEL]
+        if existing:
+            return str(existing[0]["commit"])
+        options = _COMMIT_OPTIONS | {"customer": northwind.AGREED_WITH}
+        commit = str(commit_model.commit(records, json.dumps(northwind.value_model()), options)["commit"])
+        approve_commit.approve(records, commit, "vendor", "vera.vendor@northwind.example")
+        approve_commit.approve(records, commit, "customer", "carl.customer@code-assistant.example")
     return commit
 
 

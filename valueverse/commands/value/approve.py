@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
         [dim]valueverse value approve 7d90b41c --tenant acme --side vendor --by vera[/dim]
         """
         from valueverse.platform.settings import get_settings
+        from valueverse.platform.stores.tenant_records import tenant_records
         from valueverse.services.value.commits.approve_commit import approve
 
-        found = approve(get_settings(), tenant, commit, side, by)
+        with tenant_records(get_settings(), tenant) as records:
+            found = approve(records, commit, side, by)
         show_answer(found, f"the commit {found['commit'][:8]} of {found['model']} is {found['state']}", as_json=as_json)

@@ -40,11 +40,15 @@ def register(app: typer.Typer) -> None:
         [dim]valueverse value commit agreed.yaml --tenant acme --author ann --customer c1 --start 2024-01-01[/dim]
         """
         from valueverse.platform.settings import get_settings
+        from valueverse.platform.stores.tenant_records import tenant_records
         from valueverse.services.value.check_model import read_text
+        from valueverse.services.value.model_inputs import read_data
 
         options = {"scenario": scenario, "seed": seed, "author": author, "parent": parent, "reason": reason}
         options |= {"customer": customer, "start": start}
-        found = commit(get_settings(), tenant, read_text(model), options, data)
+        text, measured = read_text(model), read_data(data, customer)
+        with tenant_records(get_settings(), tenant) as records:
+            found = commit(records, text, options, measured)
         short = found["commit"][:_DIGITS]
         text = f"the commit {short} of {found['model']} is {found['state']}"
         if found["new"]:
@@ -58,8 +62,10 @@ def register(app: typer.Typer) -> None:
         [dim]valueverse value log --tenant acme[/dim]
         """
         from valueverse.platform.settings import get_settings
+        from valueverse.platform.stores.tenant_records import tenant_records
 
-        rows = log(get_settings(), tenant)
+        with tenant_records(get_settings(), tenant) as records:
+            rows = log(records)
         if not for_people(as_json=as_json):
             show_json_lines(rows)
         elif rows:

@@ -62,20 +62,18 @@ def register(app: typer.Typer) -> None:
         [dim]valueverse value diff signed.yaml proposed.yaml[/dim]
         """
         from valueverse.platform.settings import get_settings
+        from valueverse.platform.stores.tenant_records import tenant_records
 
         if tenant is not None and data is not None:
             raise RefusalError("bad_arguments", "a commit holds what it was agreed on: leave --data out", "--data")
         if tenant is None:
             diff, title = _models(Path(before), Path(after), data), "in money, at the means of all inputs:"
         else:
-            diff, title = commits(get_settings(), tenant, before, after), "in money, as agreed over the whole term:"
+            title = "in money, as agreed over the whole term:"
+            with tenant_records(get_settings(), tenant) as records:
+                diff = commits(records, before, after)
         if as_json:
-            answer = {
-                **diff.hashes,
-                "changes": [one.as_json() for one in diff.changes],
-                "money": diff.money,
-            }
-            show_json(answer | {"no_money": diff.missing})
+            show_json(diff.as_json())
             return
         typer.echo("\n".join(_lines(diff.changes)))
         lines = list(_money_lines(diff.money))

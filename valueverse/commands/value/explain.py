@@ -125,6 +125,7 @@ def register(app: typer.Typer) -> None:
         [dim]valueverse value explain --tenant acme --commit 3f28c1a5 --month 2023-11[/dim]
         """
         from valueverse.platform.settings import get_settings
+        from valueverse.platform.stores.tenant_records import tenant_records
         from valueverse.services.instants import read_month
 
         named = commit is not None or run is not None
@@ -135,7 +136,8 @@ def register(app: typer.Typer) -> None:
             answer = explain_model(model, (data, customer), scenario, start, asked)
         else:
             day = None if month is None else read_month(month, "--month")
-            answer = explain_commit(get_settings(), RunRef(str(tenant), commit, day, case, run), asked, events)
+            with tenant_records(get_settings(), str(tenant)) as records:
+                answer = explain_commit(records, RunRef(commit, day, case, run), asked, events)
         if as_json:
             show_json(answer.as_json())
             return

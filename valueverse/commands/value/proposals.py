@@ -33,8 +33,10 @@ def register(app: typer.Typer) -> None:
         [dim]valueverse value proposals --tenant acme[/dim]
         """
         from valueverse.platform.settings import get_settings
+        from valueverse.platform.stores.tenant_records import tenant_records
 
-        rows = listed(get_settings(), tenant, datetime.now(UTC))
+        with tenant_records(get_settings(), tenant) as records:
+            rows = listed(records, datetime.now(UTC))
         if not for_people(as_json=as_json):
             show_json_lines(rows)
         elif rows:
@@ -81,15 +83,19 @@ def register(app: typer.Typer) -> None:
         [dim]valueverse value close 52ce6e07 --tenant acme --as confirmed --by vera --reason done[/dim]
         """
         from valueverse.platform.settings import get_settings
+        from valueverse.platform.stores.tenant_records import tenant_records
 
-        found = close(get_settings(), tenant, commit, outcome, by, reason)
+        with tenant_records(get_settings(), tenant) as records:
+            found = close(records, commit, outcome, by, reason)
         show_answer(found, f"the commit {found['commit'][:8]} of {found['model']} is {found['state']}", as_json=as_json)
 
 
 def _answer(verb: str, tenant: str, proposal: str, given: dict[str, str | None], *, as_json: bool) -> None:
     from valueverse.platform.settings import get_settings
+    from valueverse.platform.stores.tenant_records import tenant_records
 
-    found = answer(get_settings(), tenant, proposal, _PAST[verb], given)
+    with tenant_records(get_settings(), tenant) as records:
+        found = answer(records, proposal, _PAST[verb], given)
     text = f"{found['proposal']} of {found['customer']}, {money(found['amount'], found['currency'])}: {found['state']}"
     show_answer(found, text, as_json=as_json)
 

@@ -53,11 +53,13 @@ def register(app: typer.Typer) -> None:
         [dim]valueverse value variance --tenant acme --commit 3f28c1a5 --month 2023-11[/dim]
         """
         from valueverse.platform.settings import get_settings
+        from valueverse.platform.stores.tenant_records import tenant_records
         from valueverse.services.instants import read_month
 
         asked = {"cases": (first, second), "output": output, "period": period}
         day = None if month is None else read_month(month, "--month")
-        report = difference(get_settings(), tenant, commit, day, asked)
+        with tenant_records(get_settings(), tenant) as records:
+            report = difference(records, commit, day, asked)
         if as_json:
             show_json(report)
             return

@@ -28,8 +28,10 @@ def register(app: typer.Typer) -> None:
         [dim]valueverse value verify --tenant acme[/dim]
         """
         from valueverse.platform.settings import get_settings
+        from valueverse.platform.stores.tenant_records import tenant_records
 
-        found = verify(get_settings(), tenant, head)
+        with tenant_records(get_settings(), tenant) as records:
+            found = verify(records, head)
         if for_people(as_json=as_json):
             _show(found)
         else:

@@ -4,135 +4,110 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valueverse.platform.queries import row_of, rows_of, values_of
+from valueverse.platform.queries import frame_of
+from valueverse.schemas.value import AGREED_COMMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    import polars as pl
     import psycopg
 
+    from valueverse.platform.stores.tenant_records import TenantRecords
 
-def add(
-    connection: psycopg.Connection[Any],
-    row: dict[str, Any],
-    link: Callable[[str, int, str | None], str],
-) -> bool:
-    """Add a commit (tenant_id, commit_id, model, author, parent, document, committed_at) to its tenant's chain.
+    Link = Callable[[str, int, str | None], str]
+
+
+def is_known(records: TenantRecords, *, lock: bool) -> bool:
+    """Whether there is the tenant; ``lock``: nobody else writes to its commits until the transaction ends."""
+    return bool(records.value("tenant_known", lock))
+
+
+def add(records: TenantRecords, row: dict[str, Any], link: Link) -> bool:
+    """Add a commit (commit, model, author, parent, document, committed_at) to the tenant's chain, which is locked.
 
     Returns:
         False where the same commit exists already.
     """
-    # The tenant's row is the lock: two commits at once take turns in the chain.
-    connection.execute("select 1 from billing.tenant where tenant_id = %s for update", [row["tenant_id"]])
-    if connection.execute(
-        "select 1 from value.commit where tenant_id = %s and commit_id = %s", [row["tenant_id"], row["commit_id"]]
-    ).fetchone():
+    if named(records, row["commit"]):
         return False
-    sequence, previous = _next_link(connection, "value.commit", row["tenant_id"])
-    connection.execute(
-        "insert into value.commit (tenant_id, commit_id, sequence, model, author, parent, document, previous_hash, "
-        "chain_hash, committed_at) values (%(tenant_id)s, %(commit_id)s, %(sequence)s, %(model)s, %(author)s, "
-        "%(parent)s, %(document)s, %(previous)s, %(chain)s, %(committed_at)s)",
-        row | {"sequence": sequence, "previous": previous, "chain": link(row["commit_id"], sequence, previous)},
-    )
+    sequence, previous = _next_link(records, "commits")
+    own = [row[name] for name in ("commit", "model", "author", "parent", "document")]
+    chain = link(row["commit"], sequence, previous)
+    records.rows("add_commit", sequence, *own, previous, chain, row["committed_at"])
     return True
 
 
-def _next_link(connection: psycopg.Connection[Any], table: str, tenant: str) -> tuple[int, str | None]:
-    """The sequence number that comes next in a tenant's chain, and the hash that it follows."""
-    last = row_of(
-        connection,
-        f"select sequence, chain_hash from {table} where tenant_id = %s order by sequence desc limit 1",  # noqa: S608 - constants
-        [tenant],
-    )
-    return (1, None) if last is None else (last["sequence"] + 1, last["chain_hash"])
+def _next_link(records: TenantRecords, chain: str) -> tuple[int, str | None]:
+    """The sequence number that comes next in a chain of the tenant's, and the hash that it follows."""
+    ends = {row["chain_of"]: row for row in records.rows("chain_ends")}
+    last = ends.get(chain)
+    return (1, None) if last is None else (last["sequence"] + 1, last["chain"])
 
 
-def commits(connection: psycopg.Connection[Any], tenant: str) -> list[dict[str, Any]]:
-    """commit, model, author, parent of a tenant's commits, oldest first."""
-    return rows_of(
-        connection,
-        "select commit_id as commit, model, author, parent from value.commit where tenant_id = %s order by sequence",
-        [tenant],
-    )
+def commits(records: TenantRecords) -> list[dict[str, Any]]:
+    """commit, model, author, parent of the tenant's commits, oldest first."""
+    names = ("commit", "model", "author", "parent")
+    return [{name: row[name] for name in names} for row in records.rows("commits", "", False)]
 
 
-def chain(connection: psycopg.Connection[Any], tenant: str) -> list[dict[str, Any]]:
-    """commit, sequence, previous, chain, document, model, author, parent of a tenant, by sequence."""
-    return rows_of(
-        connection,
-        "select commit_id as commit, sequence, previous_hash as previous, chain_hash as chain, document, model, "
-        "author, "
-        "parent from value.commit where tenant_id = %s order by sequence",
-        [tenant],
-    )
+def chain(records: TenantRecords) -> list[dict[str, Any]]:
+    """commit, sequence, previous, chain, document, model, author, parent of the tenant's commits, by sequence."""
+    rows = records.rows("commits", "", True)
+    return [{name: value for name, value in row.items() if name != "committed_at"} for row in rows]
 
 
-def add_event(
-    connection: psycopg.Connection[Any],
-    tenant: str,
-    event: tuple[str, str, str],
-    link: Callable[[str, int, str | None], str],
-) -> None:
-    """Add an event (commit_id, action, document) to its tenant's chain; the caller holds the tenant's row."""
-    sequence, previous = _next_link(connection, "value.commit_event", tenant)
-    connection.execute(
-        "insert into value.commit_event (tenant_id, sequence, commit_id, action, document, previous_hash, chain_hash) "
-        "values (%s, %s, %s, %s, %s, %s, %s)",
-        [tenant, sequence, *event, previous, link(event[2], sequence, previous)],
-    )
+def named(records: TenantRecords, beginning: str) -> list[str]:
+    """Ids of the tenant's commits that begin so, oldest first."""
+    return [row["commit"] for row in records.rows("commits", beginning, False)]
 
 
-def events(connection: psycopg.Connection[Any], tenant: str) -> list[dict[str, Any]]:
-    """sequence, commit, action, document, previous, chain of a tenant's commit log, by sequence."""
-    return rows_of(
-        connection,
-        "select sequence, commit_id as commit, action, document, previous_hash as previous, chain_hash as chain"
-        " from value.commit_event where tenant_id = %s order by sequence",
-        [tenant],
-    )
+def document(records: TenantRecords, commit: str) -> str:
+    """A commit's canonical JSON.
+
+    Raises:
+        KeyError: there is no such commit.
+    """
+    for row in records.rows("commits", commit, True):
+        return str(row["document"])
+    raise KeyError(commit)
 
 
-def history(connection: psycopg.Connection[Any], tenant: str) -> list[dict[str, Any]]:
-    """commit, action (proposed, a side, an outcome), by, at, reason of a tenant, as the tables say."""
-    return rows_of(
-        connection,
-        """
-        select commit_id as commit, 'proposed' as action, author as by, committed_at as at, null as reason
-          from value.commit where tenant_id = %(tenant)s
-        union all
-        select commit_id, side, approved_by, approved_at, null from value.approval where tenant_id = %(tenant)s
-        union all
-        select commit_id, outcome, closed_by, closed_at, reason from value.closing where tenant_id = %(tenant)s
-        """,
-        {"tenant": tenant},
-    )
+def history(records: TenantRecords, commit: str | None = None) -> list[dict[str, Any]]:
+    """Who did what and when, oldest first, as the tables say: commit, action (proposed, a side, an outcome), by, at,
+    reason; of one commit, or of all."""
+    return records.rows("commit_history", commit)
 
 
-def named(connection: psycopg.Connection[Any], tenant: str, beginning: str, limit: int) -> list[str]:
-    """Ids of a tenant's commits that begin so, oldest first."""
-    return values_of(
-        connection,
-        "select commit_id from value.commit where tenant_id = %s and starts_with(commit_id, %s)"
-        " order by sequence limit %s",
-        [tenant, beginning, limit],
-    )
+def add_event(records: TenantRecords, event: tuple[str, str, str], link: Link) -> None:
+    """Add an event (commit, action, document) to the tenant's chain of events, which is locked."""
+    sequence, previous = _next_link(records, "events")
+    own = (*event, previous, link(event[2], sequence, previous))
+    records.rows("add_commit_event", sequence, *own, records.actor, records.request)
 
 
-def approvals(connection: psycopg.Connection[Any], tenant: str) -> list[dict[str, Any]]:
-    """commit, side, by of a tenant's approvals, oldest first."""
-    return rows_of(
-        connection,
-        "select commit_id as commit, side, approved_by as by from value.approval where tenant_id = %s "
-        "order by approved_at, commit_id, side",
-        [tenant],
-    )
+def events(records: TenantRecords) -> list[dict[str, Any]]:
+    """sequence, commit, action, document, previous, chain of the tenant's commit log, by sequence."""
+    return records.rows("commit_events")
 
 
-def approve(connection: psycopg.Connection[Any], tenant: str, commit: str, side: str, by: str, at: datetime) -> None:
+def approve(records: TenantRecords, commit: str, side: str, by: str, at: datetime) -> None:
     """Record one side's approval."""
-    connection.execute(
-        "insert into value.approval (tenant_id, commit_id, side, approved_by, approved_at) values (%s, %s, %s, %s, %s)",
-        [tenant, commit, side, by, at],
-    )
+    records.rows("add_approval", commit, side, by, at)
+
+
+def close(records: TenantRecords, commit: str, outcome: str, by: str, reason: str, at: datetime) -> None:
+    """Record how and why a commit is closed."""
+    records.rows("add_closing", commit, outcome, by, reason, at)
+
+
+def agreed(records: TenantRecords) -> pl.DataFrame:
+    """AGREED_COMMITS of the tenant, oldest first."""
+    return records.frame("agreed_commits", AGREED_COMMITS)
+
+
+def agreed_of(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
+    """AGREED_COMMITS of these tenants: commits that both sides have approved, replaced and closed ones too, oldest
+    first."""
+    return frame_of(connection, "select * from value.agreed_of(%s)", [list(tenants)], AGREED_COMMITS)

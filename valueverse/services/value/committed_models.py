@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from valueverse.dates import month_number
-from valueverse.value.realisation import Agreed, Commitment, takeover_months
+from valueverse.dates import following_month, month_number
+from valueverse.value.realisation import Agreed, Commitment, months_to_measure, start_of_day, takeover_months
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
 
     import polars as pl
 
@@ -31,6 +31,22 @@ class CommittedModel:
     until: date | None
     measured: tuple[date, ...] = ()
     newest: date | None = None
+
+    def measured_until(self, last: date, newest: date | None, zone: str, as_of: datetime) -> CommittedModel:
+        """The commit with the months that a run measures it for.
+
+        Args:
+            last: first day of the run's last month.
+            newest: the last month that an earlier run measured; None: none did.
+            zone: the tenant's time zone.
+            as_of: the run's present: a month that closes later is left alone.
+        """
+        start = self.commitment.start
+        if start is None:
+            return self
+        months = months_to_measure(start, last, newest, self.until)
+        over = [month for month in months if start_of_day(following_month(month), zone) <= as_of]
+        return replace(self, measured=tuple(over), newest=newest)
 
     def months(self) -> int | None:
         """Months from the commit's start to its successor."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from valueverse.documents import Change
-    from valueverse.platform.settings import Settings
+    from valueverse.platform.stores.tenant_records import TenantRecords
     from valueverse.value.architect import Program
     from valueverse.value.architect.document import Model
     from valueverse.value.realisation import Commitment
@@ -51,6 +51,11 @@ class ModelDifference:
     money: dict[str, Any]
     missing: str | None
 
+    def as_json(self) -> dict[str, Any]:
+        """As data."""
+        changes = [one.as_json() for one in self.changes]
+        return {**self.hashes, "changes": changes, "money": self.money, "no_money": self.missing}
+
 
 def _models(before: Path, after: Path, data: Path | None) -> ModelDifference:
     from valueverse.value.architect.document import content_hash, model_changes
@@ -61,20 +66,18 @@ def _models(before: Path, after: Path, data: Path | None) -> ModelDifference:
     return ModelDifference({"before": content_hash(old), "after": content_hash(new)}, found, money, missing)
 
 
-def commits(settings: Settings, tenant: str, before: str, after: str) -> ModelDifference:
+def commits(records: TenantRecords, before: str, after: str) -> ModelDifference:
     """What differs between two commits in all that they froze, and in the money agreed over the whole term.
 
     Raises:
         RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``.
     """
     from valueverse.documents import tree_changes
-    from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import frozen_commit
     from valueverse.services.value.value_names import known_tenant
 
-    with connect(settings, "builder") as connection:
-        known_tenant(connection, tenant)
-        (old, old_text), (new, new_text) = (frozen_commit(connection, tenant, one) for one in (before, after))
+    known_tenant(records)
+    (old, old_text), (new, new_text) = (frozen_commit(records, one) for one in (before, after))
     found = tree_changes(json.loads(old_text), json.loads(new_text))
     money, missing = _agreed_money(old, new)
     return ModelDifference({"before": old.commit, "after": new.commit}, found, money, missing)

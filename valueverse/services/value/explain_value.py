@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from valueverse.platform.settings import Settings
+    from valueverse.platform.stores.tenant_records import TenantRecords
     from valueverse.value.realisation import Explained
 
 
@@ -32,7 +32,6 @@ class Question:
 class RunRef:
     """Which run of a commit: by its hash, or the newest of a month's case."""
 
-    tenant: str
     commit: str | None = None
     month: date | None = None
     case: str = "realised"
@@ -95,11 +94,11 @@ def explain_model(
     return Answer(about | {"output": asked.output, "period": period}, root, {})
 
 
-def explain_commit(settings: Settings, place: RunRef, asked: Question, limit: int) -> Answer:
+def explain_commit(records: TenantRecords, place: RunRef, asked: Question, limit: int) -> Answer:
     """An output of a committed model's run, down to the rows that its metrics come from.
 
     Args:
-        settings: where Postgres and the lake are.
+        records: of the tenant whose commit it is.
         place: which run.
         asked: what to explain.
         limit: events, lines or costs listed for each metric's value; all are counted.
@@ -108,22 +107,20 @@ def explain_commit(settings: Settings, place: RunRef, asked: Question, limit: in
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``unknown_run``,
             ``not_measured``, or as ``explain_output``.
     """
-    from valueverse.platform.warehouse import connect
     from valueverse.services.value.run_sources import Drilldown
     from valueverse.services.value.stored_runs import stored_run, stored_runs
     from valueverse.value.realisation import explain_output, run_inputs
 
-    with connect(settings, "builder") as connection:
-        if place.run_hash is not None:
-            stored = stored_run(connection, place.tenant, place.run_hash)
-        else:
-            (stored,) = stored_runs(connection, place.tenant, place.commit or "", place.month, [place.case])
-        program, given, sources = run_inputs(stored.commitment, stored.run, stored.known_at)
-        period = asked.period or stored.run.document["period"]
-        root = explain_output(program, given, sources, asked.output, period, to_date=asked.to_date)
-        drilldown = Drilldown(settings, connection, place.tenant, stored, limit).of_tree(root)
+    if place.run_hash is not None:
+        stored = stored_run(records, place.run_hash)
+    else:
+        (stored,) = stored_runs(records, place.commit or "", place.month, [place.case])
+    program, given, sources = run_inputs(stored.commitment, stored.run, stored.known_at)
+    period = asked.period or stored.run.document["period"]
+    root = explain_output(program, given, sources, asked.output, period, to_date=asked.to_date)
+    drilldown = Drilldown(records, stored, limit).of_tree(root)
     about = {
-        "tenant": place.tenant,
+        "tenant": records.tenant,
         "commit": stored.commitment.commit,
         "model": program.model,
         "case": stored.run.case,

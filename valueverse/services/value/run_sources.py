@@ -13,7 +13,7 @@ from valueverse.catalog import CatalogHistory
 from valueverse.dates import utc_text
 from valueverse.money import minor_text, minor_units, plain
 from valueverse.platform.lake import Lake
-from valueverse.platform.stores.run_lookup import LINES_OF_METRIC, lines_serving
+from valueverse.platform.stores.value_store import METRICS_OF_LINES, lines_serving
 from valueverse.services.instants import read_month
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions import build_timeline
@@ -22,9 +22,7 @@ from valueverse.value.realisation import cost_sources, subscription_sources, usa
 if TYPE_CHECKING:
     from datetime import date
 
-    import psycopg
-
-    from valueverse.platform.settings import Settings
+    from valueverse.platform.stores.tenant_records import TenantRecords
     from valueverse.services.value.stored_runs import StoredRun
     from valueverse.subscriptions import Timeline
     from valueverse.value.realisation import Explained
@@ -35,16 +33,12 @@ class Drilldown:
     """Of one run.
 
     Attributes:
-        settings: where the lake is.
-        connection: to Postgres.
-        tenant: whose run.
+        records: of the tenant whose run it is.
         stored: the run.
         limit: how many events, lines or costs are listed for each value.
     """
 
-    settings: Settings
-    connection: psycopg.Connection[Any]
-    tenant: str
+    records: TenantRecords
     stored: StoredRun
     limit: int
     usage: dict[tuple[str, date], dict[str, tuple[int, list[dict[str, Any]]]]] = field(default_factory=dict, init=False)
@@ -75,7 +69,7 @@ class Drilldown:
             count, events = self._events(metric.removeprefix("usage."), month).get(customer, (0, []))
             return "events", count, [_event(one) for one in events]
         rows = None
-        if metric in LINES_OF_METRIC:
+        if metric in METRICS_OF_LINES:
             kind, rows = "invoice lines", self._lines(metric, customer, month)
         elif metric == "billing.cost_to_serve":
             costs = cost_sources(self._timeline, customer, month).iter_rows(named=True)
@@ -88,15 +82,14 @@ class Drilldown:
     def _events(self, meter: str, month: date) -> dict[str, tuple[int, list[dict[str, Any]]]]:
         """By customer; read once for all of them."""
         if (meter, month) not in self.usage:
-            rows = self._lake.scan(USAGE_TABLE).filter(pl.col("tenant") == self.tenant)
+            rows = self._lake.scan(USAGE_TABLE).filter(pl.col("tenant") == self.records.tenant)
             found = usage_sources(rows, self._timeline, meter, month, self._known_at, self.limit)
             self.usage[meter, month] = {customer: (count, first) for customer, count, first in found.iter_rows()}
         return self.usage[meter, month]
 
     def _lines(self, metric: str, customer: str, month: date) -> list[dict[str, Any]]:
         currency, until = self.stored.commitment.program.currency, self.stored.computed_at
-        scope = (self.tenant, customer)
-        rows = lines_serving(self.connection, metric, scope, currency, month, until)
+        rows = lines_serving(self.records, metric, customer, currency, month, until)
         return [
             {
                 "invoice": row["invoice"],
@@ -116,11 +109,11 @@ class Drilldown:
 
     @cached_property
     def _lake(self) -> Lake:
-        return Lake(self.settings.lake_url)
+        return Lake(self.records.settings.lake_url)
 
     @cached_property
     def _timeline(self) -> Timeline:
-        facts = self._lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == self.tenant).collect()
+        facts = self._lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == self.records.tenant).collect()
         history = CatalogHistory.from_facts(facts, self._known_at)
         return build_timeline(facts, history.plans, self._known_at)
 

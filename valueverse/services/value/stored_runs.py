@@ -12,8 +12,7 @@ from valueverse.services.value.value_names import named_commit
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    import psycopg
-
+    from valueverse.platform.stores.tenant_records import TenantRecords
     from valueverse.value.realisation import CaseRun, Commitment
 
 
@@ -38,9 +37,7 @@ class StoredRun:
     computed_at: datetime
 
 
-def stored_runs(
-    connection: psycopg.Connection[Any], tenant: str, commit: str, month: date | None, cases: list[str]
-) -> list[StoredRun]:
+def stored_runs(records: TenantRecords, commit: str, month: date | None, cases: list[str]) -> list[StoredRun]:
     """The newest run of each of these cases in a month (None: the last one measured).
 
     Raises:
@@ -48,8 +45,8 @@ def stored_runs(
     """
     from valueverse.platform.stores.value_store import newest_runs
 
-    commitment, _ = frozen_commit(connection, tenant, commit)
-    found = {row["case_name"]: row for row in newest_runs(connection, tenant, commitment.commit, month)}
+    commitment, _ = frozen_commit(records, commit)
+    found = {row["case_name"]: row for row in newest_runs(records, commitment.commit, month)}
     for case in cases:
         if case not in found:
             known = f"there are {', '.join(sorted(found))}" if found else "a month is run once it is over"
@@ -58,31 +55,54 @@ def stored_runs(
     return [_stored_run(commitment, found[case]) for case in cases]
 
 
-def stored_run(connection: psycopg.Connection[Any], tenant: str, run_hash: str) -> StoredRun:
+def stored_run(records: TenantRecords, run_hash: str) -> StoredRun:
     """The run of that hash.
 
     Raises:
         RefusalError: ``unknown_run``.
     """
-    from valueverse.platform.stores.run_lookup import run_named
+    from valueverse.platform.stores.value_store import run_named
 
-    found = run_named(connection, tenant, run_hash)
+    found = run_named(records, run_hash)
     if found is None:
-        raise RefusalError("unknown_run", f"the tenant {tenant!r} has no run {run_hash[:64]!r}", "--run")
-    return _stored_run(frozen_commit(connection, tenant, found["commit_id"])[0], found)
+        raise RefusalError("unknown_run", f"the tenant {records.tenant!r} has no run {run_hash[:64]!r}", "--run")
+    return _stored_run(frozen_commit(records, found["commit_id"])[0], found)
 
 
-def frozen_commit(connection: psycopg.Connection[Any], tenant: str, commit: str) -> tuple[Commitment, str]:
+def whole_run(records: TenantRecords, run_hash: str) -> dict[str, Any]:
+    """A run with what it used (inputs, metric rows, flags) and what came of it.
+
+    Raises:
+        RefusalError: ``unknown_run``.
+    """
+    from valueverse.platform.stores.value_store import run_results
+
+    one = stored_run(records, run_hash)
+    return {
+        "run_hash": one.run_hash,
+        "commit": one.commitment.commit,
+        "model": one.commitment.program.model,
+        "case": one.run.case,
+        "month": f"{one.month:%Y-%m}",
+        "known_at": one.known_at,
+        "computed_at": one.computed_at.astimezone(UTC).isoformat(),
+        "content_hash": one.run.content_hash,
+        "results": run_results(records, run_hash),
+        "document": one.run.document,
+    }
+
+
+def frozen_commit(records: TenantRecords, commit: str) -> tuple[Commitment, str]:
     """A commit, by its id or the beginning of it, and the canonical JSON of what it froze.
 
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``.
     """
-    from valueverse.platform.stores.value_store import document
+    from valueverse.platform.stores.commit_store import document
     from valueverse.value.realisation import Commitment
 
-    found = named_commit(connection, tenant, commit, "--commit")
-    text = document(connection, tenant, found)
+    found = named_commit(records, commit, "--commit")
+    text = document(records, found)
     return Commitment.read(found, text), text
 
 

@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError, near_names
 
 if TYPE_CHECKING:
-    import psycopg
-
     from valueverse.platform.settings import Settings
+    from valueverse.platform.stores.tenant_records import TenantRecords
 
-_KNOWN = "select 1 from billing.tenant where tenant_id = %s"
-_LOCKED = "select 1 from billing.tenant where tenant_id = %s for update"
 _PREFIX = re.compile(r"[0-9a-f]{8,64}")
 _MOST_LISTED = 5
 _LONGEST_NAME = 256
 _MOST_COMPARED = 20_000
 
 
-def known_tenant(connection: psycopg.Connection[Any], tenant: str, *, lock: bool = False) -> None:
+def known_tenant(records: TenantRecords, *, lock: bool = False) -> None:
     """Refuse a tenant that there is not.
 
     Args:
-        connection: to the warehouse.
-        tenant: its key.
+        records: the tenant's.
         lock: let nobody else write to its commits until the transaction ends.
 
     Raises:
         RefusalError: ``unknown_tenant``.
     """
-    query = _LOCKED if lock else _KNOWN
-    if not connection.execute(query, [tenant]).fetchone():
-        raise RefusalError("unknown_tenant", f"no tenant {tenant!r}; `valueverse tenants list` names them", "--tenant")
+    from valueverse.platform.stores.commit_store import is_known
+
+    if not is_known(records, lock=lock):
+        message = f"no tenant {records.tenant!r}; `valueverse tenants list` names them"
+        raise RefusalError("unknown_tenant", message, "--tenant")
 
 
-def named_commit(connection: psycopg.Connection[Any], tenant: str, given: str, path: str = "commit") -> str:
+def named_commit(records: TenantRecords, given: str, path: str = "commit") -> str:
     """The id of the commit that is meant: given in full, or by its first eight digits or more.
 
     Raises:
@@ -45,13 +43,15 @@ def named_commit(connection: psycopg.Connection[Any], tenant: str, given: str, p
     from valueverse.platform.stores.commit_store import named
 
     beginning = given.lower()
-    found = named(connection, tenant, beginning, _MOST_LISTED + 1) if _PREFIX.fullmatch(beginning) else []
+    found = named(records, beginning) if _PREFIX.fullmatch(beginning) else []
     if len(found) > 1:
         listed = ", ".join(found[:_MOST_LISTED]) + (" ..." if len(found) > _MOST_LISTED else "")
         raise RefusalError("ambiguous_commit", f"{given!r} begins {listed}: give more digits", path)
     if not found:
         cure = "`valueverse value log` lists them; their first 8 digits are enough"
-        raise RefusalError("unknown_commit", f"the tenant {tenant!r} has no commit {given[:64]!r}; {cure}", path)
+        raise RefusalError(
+            "unknown_commit", f"the tenant {records.tenant!r} has no commit {given[:64]!r}; {cure}", path
+        )
     return found[0]
 
 
@@ -70,7 +70,7 @@ def person(name: str, path: str) -> str:
     return found
 
 
-def known_customer(settings: Settings, connection: psycopg.Connection[Any], tenant: str, customer: str) -> None:
+def known_customer(records: TenantRecords, customer: str) -> None:
     """Refuse a customer whom no event of the tenant names: nothing would ever be measured of it.
 
     A customer is one that an event names, has a subscription, or used something; who came with the last delivery stands
@@ -79,17 +79,17 @@ def known_customer(settings: Settings, connection: psycopg.Connection[Any], tena
     Raises:
         RefusalError: ``unknown_customer``, with those of a like name.
     """
-    from valueverse.platform.stores.run_lookup import customers, has_customer
+    from valueverse.platform.stores.value_store import customers
 
-    if has_customer(connection, tenant, customer):
+    if customers(records, customer):
         return
-    known = _in_the_lake(settings, tenant)
+    known = _in_the_lake(records.settings, records.tenant)
     if customer in known:
         return
-    known |= customers(connection, tenant)
+    known |= customers(records)
     near = near_names(customer, sorted(known)[:_MOST_COMPARED], most=3)
     meant = f": did you mean {' or '.join(map(repr, near))}?" if near else ": send its events first"
-    message = f"the tenant {tenant!r} has no customer {customer[:128]!r}{meant}"
+    message = f"the tenant {records.tenant!r} has no customer {customer[:128]!r}{meant}"
     raise RefusalError("unknown_customer", message, "--customer")
 
 

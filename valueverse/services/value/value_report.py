@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
-    import psycopg
 
     from valueverse.platform.settings import Settings
+    from valueverse.platform.stores.tenant_records import TenantRecords
     from valueverse.value.realisation import Commitment
-    from valueverse.value.report import CommitReport, CustomerMonth, FeeProposal, MeasuredRun, Withheld
+    from valueverse.value.report import CommitChange, CommitReport, CustomerMonth, FeeProposal, MeasuredRun, Withheld
 
 
 DRAWS = 16_384
@@ -90,18 +90,20 @@ def report_of_commit(
 
 def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, audience: Audience) -> CommitReport:
     """All that the page of a commit is made of."""
-    from valueverse.platform.stores import proposal_store, value_store
+    from valueverse.platform.stores import commit_store, proposal_store, value_store
+    from valueverse.platform.stores.tenant_records import records_of
     from valueverse.platform.warehouse import connect
-    from valueverse.services.value.commits.commit_model import log
+    from valueverse.services.value.commits.commit_model import logged
     from valueverse.services.value.stored_runs import frozen_commit
-    from valueverse.value.report import Brand, CommitChange, CommitReport, withheld
+    from valueverse.value.report import Brand, CommitReport, withheld
 
     now = dt.datetime.now(dt.UTC)
     with connect(settings, "builder") as connection:
-        commitment, document = frozen_commit(connection, tenant, commit)
+        records = records_of(settings, connection, tenant)
+        commitment, document = frozen_commit(records, commit)
         commit = commitment.commit
-        state = next(row["state"] for row in log(settings, tenant) if row["commit"] == commit)
-        runs = value_store.newest_runs(connection, tenant, commit, month)
+        state = logged(records, commit)["state"]
+        runs = value_store.newest_runs(records, commit, month)
         if month is not None and not runs:
             message = f"no run of {month:%Y-%m}: the months measured are those in which a period of the model ends"
             raise RefusalError("not_measured", message, "--month")
@@ -112,7 +114,7 @@ def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | Non
         hidden = withheld(commitment.program, audience, registered, frozen["model"])
         proposals = [
             row
-            for row in proposal_store.proposals(connection, tenant)
+            for row in proposal_store.proposals(records)
             if row["commit_id"] == commit and last is not None and row["first_day"] <= last
         ]
         may_be_shown = _value_may_be_shown(settings, tenant, commitment, hidden)
@@ -123,15 +125,21 @@ def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | Non
             tenant=called[0],
             customer=called[1] or "all customers",
             state=state,
-            changes=[CommitChange(**row) for row in value_store.agreement(connection, tenant, commit)],
+            changes=[_change(row) for row in commit_store.history(records, commit)],
             month=last,
             cases={row["case_name"]: _measured(commitment, row) for row in runs},
             proposals=_proposals(proposals, now, may_be_shown),
-            months=_months(connection, tenant, commitment, last, audience),
+            months=_months(records, commitment, last, audience),
             draws=DRAWS,
             hidden=hidden,
             brand=Brand(called[0], accent, logo),
         )
+
+
+def _change(row: dict[str, Any]) -> CommitChange:
+    from valueverse.value.report import CommitChange
+
+    return CommitChange(row["action"], row["by"], row["at"], row["reason"])
 
 
 def _internal(settings: Settings, tenant: str, commitment: Commitment, audience: Audience) -> set[str]:
@@ -216,8 +224,7 @@ def _proposals(
 
 
 def _months(
-    connection: psycopg.Connection[Any],
-    tenant: str,
+    records: TenantRecords,
     commitment: Commitment,
     last: dt.date | None,
     audience: Audience,
@@ -232,7 +239,7 @@ def _months(
     own = audience is Audience.CUSTOMER
     measured = {name: role for name, role in _MARGIN.items() if not (own and role == "cost")}
     found: dict[str, dict[str, Decimal]] = {}
-    rows = value_store.metrics(connection, tenant, commitment.customer, commitment.program.currency)
+    rows = value_store.metrics(records, commitment.customer, commitment.program.currency)
     for metric, _, period, value in rows.iter_rows():
         if metric in measured and f"{commitment.start:%Y-%m}" <= period <= f"{last:%Y-%m}":
             sums = found.setdefault(period, {"invoiced": none, "cost": none})

@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import date
 
-    from valueverse.platform.settings import Settings
+    from valueverse.platform.stores.tenant_records import TenantRecords
 
 
-def difference(
-    settings: Settings, tenant: str, commit: str, month: date | None, asked: dict[str, Any]
-) -> dict[str, Any]:
+def difference(records: TenantRecords, commit: str, month: date | None, asked: dict[str, Any]) -> dict[str, Any]:
     """The variance as data: amounts as exact decimal texts, shares that add up to the difference.
 
     Args:
-        settings: where Postgres is.
-        tenant: whose.
+        records: of the tenant whose commit it is.
         commit: its id, or the beginning of it.
         month: first day of the month; None: the last one measured.
         asked: ``cases`` (from, to), ``output``, ``period`` (None: to date).
@@ -25,16 +22,14 @@ def difference(
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_measured``, or as ``explain_variance``.
     """
-    from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import stored_runs
     from valueverse.value.realisation import explain_variance
 
-    with connect(settings, "builder") as connection:
-        before, after = stored_runs(connection, tenant, commit, month, list(asked["cases"]))
+    before, after = stored_runs(records, commit, month, list(asked["cases"]))
     commitment = before.commitment
     found = explain_variance(commitment, before.run, after.run, asked["output"], period=asked["period"])
     report: dict[str, Any] = {
-        "tenant": tenant,
+        "tenant": records.tenant,
         "commit": before.commitment.commit,
         "model": before.commitment.program.model,
     }

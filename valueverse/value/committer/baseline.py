@@ -48,7 +48,7 @@ def agreed_start(program: Program, stated: str | None) -> str | None:
         return _day(stated)
     measured = any(isinstance(one.source, Binding) for one in program.inputs)
     if program.axis.start is None and (measured or program.drivers or program.costs):
-        message = "the model starts with its commit: say with --start on which day, such as 2024-01-01"
+        message = "the model starts with its commit: state its start, a day such as 2024-01-01"
         raise RefusalError("missing_start", message, "--start")
     return None
 
@@ -81,7 +81,7 @@ def baseline_of(program: Program, metrics: pl.DataFrame | None, scenario: str, s
     moving = [one for one, source in bound if one not in fixed and one.name not in overridden]
     if fixed and metrics is None and fixed[0].missing.policy in {"error", "carry_forward"}:
         raise RefusalError(
-            "missing_metric", f"the baseline of {fixed[0].name!r} is measured: give --data", f"inputs.{fixed[0].name}"
+            "missing_metric", f"the baseline of {fixed[0].name!r} is measured: give its data", f"inputs.{fixed[0].name}"
         )
     if metrics is None:
         return Baseline()

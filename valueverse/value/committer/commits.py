@@ -56,7 +56,7 @@ class Frozen:
     def canonical(self) -> str:
         """Canonical JSON (RFC 8785)."""
         if self.parent is not None and not self.reason:
-            raise RefusalError("missing_reason", "a change of a commit says why: give a reason", "reason")
+            raise RefusalError("missing_reason", "a change of a commit says why: give a reason", "--reason")
         document: dict[str, Any] = {
             "schema": "valueverse.commit/v1",
             "model": dict(self.model),

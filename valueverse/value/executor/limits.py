@@ -63,7 +63,7 @@ def judge_size(program: Program, scenarios: Collection[Scenario], draws: int, mo
         if uncertain and draws * (uncertain + targets) > most.held:
             message = (
                 f"{uncertain} uncertain inputs and {targets} outputs over {draws} draws are too many to hold: take "
-                "fewer --draws, or ask for fewer outputs with --output"
+                "fewer draws, or ask for fewer outputs"
             )
             raise RefusalError("too_large", message, "--draws")
         searched = len(program.outputs.sobol) * min(draws, SOBOL_DRAWS) * (uncertain + 2)
@@ -71,7 +71,7 @@ def judge_size(program: Program, scenarios: Collection[Scenario], draws: int, mo
     if numbers > most.numbers:
         message = (
             f"the run would work out {numbers:.1e} numbers (names x periods x draws x scenarios), and "
-            f"{most.numbers:.0e} are the most: take fewer --draws, one --scenario, fewer periods, or no sobol"
+            f"{most.numbers:.0e} are the most: take fewer draws, one scenario, fewer periods, or no sobol"
         )
         raise RefusalError("too_large", message, "--draws")
 
@@ -87,6 +87,6 @@ def judge_portfolio(program: Program, scenarios: Collection[Scenario], customers
     if uncertain and (numbers > MOST_OF_ONE or numbers * uncertain * customers > MOST_NUMBERS):
         message = (
             f"{numbers:.1e} numbers (names x periods x draws) for each of {customers} customers in {uncertain} "
-            "scenarios are too many: take fewer --draws, one --scenario, or fewer periods"
+            "scenarios are too many: take fewer draws, one scenario, or fewer periods"
         )
         raise RefusalError("too_large", message, "--draws")

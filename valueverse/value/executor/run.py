@@ -134,7 +134,7 @@ def _bound(program: Program, scenario: Scenario, metrics: pl.DataFrame | None, a
         if wanted and wanted[0].missing.policy in {"error", "carry_forward"}:
             raise RefusalError(
                 "missing_metric",
-                f"the input {wanted[0].name!r} is bound to a metric: give data with --data",
+                f"the input {wanted[0].name!r} is bound to a metric: give data of it",
                 f"inputs.{wanted[0].name}",
             )
         metrics = MODEL_METRICS.to_frame()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -190,13 +190,12 @@ def _sum(proposed: Iterable[ProposalState]) -> Decimal:
     return sum((one.amount for one in proposed), Decimal(0))
 
 
-def proposal_states(made: pl.DataFrame) -> list[ProposalState]:
-    """Standing proposals of rows with charge, period_from, period_to, amount, verdict.
+def proposal_states(made: Iterable[Mapping[str, Any]]) -> list[ProposalState]:
+    """Standing proposals of rows with charge, period_from, period_to, amount (a number or its text), verdict.
 
     The months are read off the middle of the period's first and last month: a tenant whose time zone has changed keeps
     its proposals.
     """
-    rows = made.filter(pl.col("verdict").ne_missing("withdrawn")).iter_rows(named=True)
     return [
         ProposalState(
             row["charge"],
@@ -204,7 +203,8 @@ def proposal_states(made: pl.DataFrame) -> list[ProposalState]:
             last_month(row["period_to"]),
             Decimal(row["amount"]),
         )
-        for row in rows
+        for row in made
+        if row["verdict"] != "withdrawn"
     ]
 
 

@@ -9,25 +9,43 @@ from valueverse.errors import RefusalError
 from valueverse.services.value.value_names import known_tenant, named_commit, person
 
 if TYPE_CHECKING:
-    from valueverse.platform.settings import Settings
+    from valueverse.platform.stores.tenant_records import TenantRecords
 
 
 _PAST = {"accept": "accepted", "dispute": "disputed", "withdraw": "withdrawn"}
 
 
-def listed(settings: Settings, tenant: str, now: datetime) -> list[dict[str, Any]]:
+def listed(records: TenantRecords, now: datetime) -> list[dict[str, Any]]:
     """A tenant's proposals, oldest first, each with its state: open, disputed, approved, withdrawn.
 
     Raises:
         RefusalError: ``unknown_tenant``.
     """
     from valueverse.platform.stores import proposal_store
-    from valueverse.platform.warehouse import connect
 
-    with connect(settings, "builder") as connection:
-        known_tenant(connection, tenant)
-        rows = proposal_store.proposals(connection, tenant)
-    return [_shown(row, now) for row in rows]
+    known_tenant(records)
+    return [_shown(row, now) for row in proposal_store.proposals(records)]
+
+
+def proposed(records: TenantRecords, proposal: str, now: datetime) -> dict[str, Any]:
+    """A proposal, as ``listed`` gives it.
+
+    Raises:
+        RefusalError: ``unknown_proposal``.
+    """
+    return _shown(_found(records, proposal), now)
+
+
+def _found(records: TenantRecords, proposal: str) -> dict[str, Any]:
+    from valueverse.platform.stores import proposal_store
+
+    for row in proposal_store.proposals(records):
+        if row["proposal"] == proposal:
+            return row
+    message = (
+        f"the tenant {records.tenant!r} has no proposal {proposal[:120]!r}; `valueverse value proposals` lists them"
+    )
+    raise RefusalError("unknown_proposal", message, "proposal")
 
 
 def state_of(word: str | None, disputable_until: datetime, now: datetime) -> str:
@@ -49,14 +67,11 @@ def _text(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def answer(
-    settings: Settings, tenant: str, proposal: str, verdict: str, given: dict[str, str | None]
-) -> dict[str, Any]:
+def answer(records: TenantRecords, proposal: str, verdict: str, given: dict[str, str | None]) -> dict[str, Any]:
     """Accept, dispute or withdraw a proposal.
 
     Args:
-        settings: where Postgres is.
-        tenant: whose.
+        records: the tenant's.
         proposal: its name.
         verdict: accepted, disputed or withdrawn.
         given: ``by``, and for all but accepted ``reason``.
@@ -66,27 +81,18 @@ def answer(
             invoice bills it already; ``missing_name``, ``missing_reason``.
     """
     from valueverse.platform.stores import proposal_store, value_store
-    from valueverse.platform.warehouse import connect
     from valueverse.value.realisation import judge_verdict
 
     now, by, reason = datetime.now(UTC), person(given["by"] or "", "--by"), given["reason"]
     if verdict != "accepted":
         _judge_reason(reason)
-    with connect(settings, "builder") as connection:
-        value_store.lock_value(connection)
-        found = next((row for row in proposal_store.proposals(connection, tenant) if row["proposal"] == proposal), None)
-        if found is None:
-            message = (
-                f"the tenant {tenant!r} has no proposal {proposal[:120]!r}; `valueverse value proposals` lists them"
-            )
-            raise RefusalError("unknown_proposal", message, "proposal")
-        judge_verdict(verdict, proposal_store.verdicts(connection, tenant, proposal), found["disputable_until"], now)
-        if verdict == "withdrawn" and proposal_store.is_invoiced(connection, tenant, proposal):
-            raise RefusalError("billed", f"an invoice bills {proposal!r}: reverse it with a credit note", "proposal")
-        row = {"tenant_id": tenant, "proposal": proposal, "verdict": verdict, "said_at": now}
-        proposal_store.add_verdict(connection, row | {"said_by": by, "reason": reason})
-        connection.commit()
-    return next(row for row in listed(settings, tenant, now) if row["proposal"] == proposal)
+    value_store.lock_value(records)
+    found = _found(records, proposal)
+    judge_verdict(verdict, proposal_store.verdicts(records, proposal), found["disputable_until"], now)
+    if verdict == "withdrawn" and found["invoice"] is not None:
+        raise RefusalError("billed", f"an invoice bills {proposal!r}: reverse it with a credit note", "proposal")
+    proposal_store.add_verdict(records, proposal, verdict, by, reason, now)
+    return proposed(records, proposal, now)
 
 
 def _judge_reason(reason: str | None) -> None:
@@ -94,29 +100,25 @@ def _judge_reason(reason: str | None) -> None:
         raise RefusalError("missing_reason", "say why: the reason is empty", "--reason")
 
 
-def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, reason: str) -> dict[str, Any]:
+def close(records: TenantRecords, commit: str, outcome: str, by: str, reason: str) -> dict[str, Any]:
     """Close an active commit: it is no longer measured.
 
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_active``, ``unknown_outcome``, ``missing_reason``.
     """
-    from valueverse.platform.stores import commit_store, value_store
-    from valueverse.platform.warehouse import connect
-    from valueverse.services.value.commits.commit_model import log
+    from valueverse.platform.stores import commit_store
+    from valueverse.services.value.commits.commit_model import logged
     from valueverse.value.committer import FEE_OUTCOMES, CommitEvent, event_hash
 
     if outcome not in FEE_OUTCOMES:
         raise RefusalError("unknown_outcome", f"{outcome[:40]!r} is neither {' nor '.join(FEE_OUTCOMES)}", "--as")
     _judge_reason(reason)
-    with connect(settings, "builder") as connection:
-        known_tenant(connection, tenant, lock=True)
-        commit = named_commit(connection, tenant, commit)
-        found = next(row for row in log(settings, tenant) if row["commit"] == commit)
-        if found["state"] != "active":
-            raise RefusalError("not_active", f"the commit is {found['state']}: only an active one is closed", "commit")
-        event = CommitEvent(commit, outcome, person(by, "--by"), datetime.now(UTC), reason)
-        row = {"tenant_id": tenant, "commit_id": commit, "outcome": outcome, "closed_by": event.by, "reason": reason}
-        value_store.close(connection, row | {"closed_at": event.at})
-        commit_store.add_event(connection, tenant, (event.commit, event.action, event.canonical()), event_hash)
-        connection.commit()
+    known_tenant(records, lock=True)
+    commit = named_commit(records, commit)
+    found = logged(records, commit)
+    if found["state"] != "active":
+        raise RefusalError("not_active", f"the commit is {found['state']}: only an active one is closed", "commit")
+    event = CommitEvent(commit, outcome, person(by, "--by"), datetime.now(UTC), reason)
+    commit_store.close(records, commit, outcome, event.by, reason, event.at)
+    commit_store.add_event(records, (event.commit, event.action, event.canonical()), event_hash)
     return found | {"state": outcome}
