@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 
 from serving_api import metrics
 from serving_api.dialects.errors import dialect_of, error_answer
@@ -61,6 +61,9 @@ SECURITY_HEADERS = {
 }
 
 
+_STATIC = [(name.encode(), value.encode()) for name, value in (*SECURITY_HEADERS.items(), ("api-version", VERSION))]
+
+
 @dataclass
 class Exchange:
     """What is known of one request while it is answered; it is in ``scope["exchange"]``."""
@@ -95,7 +98,7 @@ class Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _complete(MutableHeaders(scope=message), exchange)
+                _complete(message, exchange)
             await send(message)
 
         with (
@@ -179,13 +182,14 @@ def _route(scope: Scope) -> str | None:
     return path
 
 
-def _complete(headers: MutableHeaders, exchange: Exchange) -> None:
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
-    headers["api-version"] = VERSION
-    headers["x-request-id"] = exchange.request_id
-    for name, value in exchange.headers.items():
-        headers[name] = value
+def _complete(message: Message, exchange: Exchange) -> None:
+    """Add to an answer's headers what every answer has; what a route has set itself stays."""
+    own = list(message.get("headers", ()))
+    stated = {name for name, _ in own}
+    own += [header for header in _STATIC if header[0] not in stated]
+    own.append((b"x-request-id", exchange.request_id.encode()))
+    own += [(name.lower().encode(), value.encode()) for name, value in exchange.headers.items()]
+    message["headers"] = own
 
 
 def _check(given: Headers, most: int) -> None:

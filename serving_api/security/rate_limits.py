@@ -6,11 +6,16 @@ would move it more than a whole minute ahead is refused. What is counted after i
 it further where anything was left: the batch is taken, and those that come next wait for it. If Valkey does not
 answer, each worker limits by itself until it does: the API goes on, and the limit is at worst multiplied by the number
 of workers.
+
+Whoever asks while Valkey is being asked is asked about in the next round trip, with all others that came meanwhile:
+each is judged as if it had come alone, in the order in which they came.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,32 +28,41 @@ from serving_api.metrics import LIMITED_ALONE
 from serving_api.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import structlog
 
 REQUESTS = 100
 WINDOW = 60
 
-# KEYS: bucket. ARGV: limit a window, window in microseconds, cost, whether it may go beyond, and a test's own time. The
-# time is the server's:
-# workers' clocks differ. A bucket that is full again is forgotten some minutes later.
+# KEYS: a bucket of each question, some of them the same. ARGV: the window in microseconds, a test's own time, and for
+# each question its limit a window, its cost, and whether it may go beyond. The time is the server's: workers' clocks
+# differ. A bucket that is full again is forgotten some minutes later.
 _SCRIPT = """
+local window = tonumber(ARGV[1])
 local now = redis.call('TIME')
-local instant = tonumber(ARGV[5]) or now[1] * 1000000 + now[2]
-local share = math.floor(tonumber(ARGV[2]) / tonumber(ARGV[1]))
-local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), instant)
-local later = full + share * tonumber(ARGV[3])
-local over = later - instant - tonumber(ARGV[2])
-local left = full - instant < tonumber(ARGV[2])
-if over > 0 and not (ARGV[4] == '1' and left) then
-  return {0, full - instant, math.max(over, 0)}
+local instant = tonumber(ARGV[2]) or now[1] * 1000000 + now[2]
+local answers = {}
+for number, bucket in ipairs(KEYS) do
+  local share = math.floor(window / tonumber(ARGV[3 * number]))
+  local full = math.max(tonumber(redis.call('GET', bucket) or '0'), instant)
+  local later = full + share * tonumber(ARGV[3 * number + 1])
+  local over = later - instant - window
+  local left = full - instant < window
+  if over > 0 and not (ARGV[3 * number + 2] == '1' and left) then
+    answers[number] = {0, full - instant, math.max(over, 0)}
+  else
+    if later > instant then
+      redis.call('SET', bucket, string.format('%.0f', later), 'PX', math.ceil((later - instant) / 1000) + 600000)
+    end
+    answers[number] = {1, later - instant, 0}
+  end
 end
-if later > instant then
-  redis.call('SET', KEYS[1], string.format('%.0f', later), 'PX', math.ceil((later - instant) / 1000) + 600000)
-end
-return {1, later - instant, 0}
+return answers
 """
+
+_MOST = 500
+"""Questions of one round trip: Valkey answers nobody else meanwhile."""
 
 _PAUSE = 1.0
 """Seconds for which a silent Valkey is not asked again: each request would wait for it."""
@@ -73,6 +87,22 @@ class Verdict:
             "RateLimit-Remaining": str(self.remaining),
             "RateLimit-Reset": str(self.reset),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A request, or several, that waits for its verdict; None: Valkey does not answer."""
+
+    bucket: str
+    limit: int
+    cost: int
+    beyond: bool
+    answer: asyncio.Future[Verdict | None]
+
+    def settle(self, verdict: Verdict | None) -> None:
+        """Answer whoever asked, unless that was done or its connection has ended."""
+        if not self.answer.done():
+            self.answer.set_result(verdict)
 
 
 class Limiter:
@@ -103,6 +133,9 @@ class Limiter:
         self._script = self._valkey.register_script(_SCRIPT)
         self._silent_until = 0.0
         self._own: dict[str, float] = {}
+        self._asked: list[_Question] = []
+        self._together: list[_Question] = []
+        self._asking: asyncio.Task[None] | None = None
 
     async def spend(self, bucket: str, cost: int = 1, limit: int | None = None, *, beyond: bool = False) -> Verdict:
         """Take ``cost`` (0: only look) out of ``bucket``.
@@ -115,16 +148,47 @@ class Limiter:
         """
         limit = limit or self.requests
         if time.monotonic() >= self._silent_until:
-            own = self._clock() if self._clock else ""
-            arguments = [limit, WINDOW * 1_000_000, max(cost, 0), int(beyond), own]
-            try:
-                allowed, ahead, over = await self._script(keys=[f"valueverse:limit:{bucket}"], args=arguments)
-            except (RedisError, OSError, TimeoutError) as error:
-                self._silent_until = time.monotonic() + _PAUSE
-                self._log.warning("limits are counted by each worker alone", reason=str(error) or type(error).__name__)
-            else:
-                return _verdict(limit, bool(allowed), int(ahead), int(over))
+            question = _Question(bucket, limit, max(cost, 0), beyond, asyncio.get_running_loop().create_future())
+            self._asked.append(question)
+            if self._asking is None:
+                # Its log lines are of nobody's request.
+                self._asking = asyncio.create_task(self._ask(), context=Context())
+                self._asking.add_done_callback(self._ended)
+            verdict = await question.answer
+            if verdict is not None:
+                return verdict
         return self._alone(bucket, cost, limit, beyond)
+
+    async def _ask(self) -> None:
+        """Ask Valkey whatever there is to ask, until nothing is left."""
+        while self._asked:
+            together = self._together = self._asked[:_MOST]
+            self._asked = self._asked[_MOST:]
+            for question, verdict in zip(together, await self._verdicts(together), strict=True):
+                question.settle(verdict)
+        self._asking = None
+
+    def _ended(self, asking: asyncio.Task[None]) -> None:
+        """Let nobody wait for an answer that will not come, if ``asking`` was ended by something else."""
+        if self._asking is asking:
+            for question in (*self._together, *self._asked):
+                question.settle(None)
+            self._asked, self._asking = [], None
+
+    async def _verdicts(self, together: list[_Question]) -> Sequence[Verdict | None]:
+        arguments: list[object] = [WINDOW * 1_000_000, self._clock() if self._clock else ""]
+        for one in together:
+            arguments += (one.limit, one.cost, int(one.beyond))
+        try:
+            found = await self._script(keys=[f"valueverse:limit:{one.bucket}" for one in together], args=arguments)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._silent_until = time.monotonic() + _PAUSE
+            self._log.warning("limits are counted by each worker alone", reason=str(error) or type(error).__name__)
+            return [None] * len(together)
+        return [
+            _verdict(one.limit, bool(allowed), int(ahead), int(over))
+            for one, (allowed, ahead, over) in zip(together, found, strict=True)
+        ]
 
     def _alone(self, bucket: str, cost: int, limit: int, beyond: bool) -> Verdict:
         LIMITED_ALONE.inc()

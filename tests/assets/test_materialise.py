@@ -139,7 +139,7 @@ def test_the_past_before_the_first_partition_is_published(steps: list[Step], set
     )
     assert invoices == [
         ("2017-03", "start", 36500),
-        ("2018-02", "period", 0),
+        ("2017-05", "period", 0),
         ("2019-05", "period", 600),
         ("2019-06", "period", 300),
     ]
@@ -156,9 +156,9 @@ def test_the_past_before_the_first_partition_is_published(steps: list[Step], set
         (date(2019, 6, 7), 30),
     ]
     measured = "select count(*) from value.metric where tenant_id = %s and metric = 'billing.active_customers'"
-    assert marts(measured) == [(14,)]
+    assert marts(measured) == [(5,)]
     # Months that hold nothing of anybody are not walked through.
-    decided = "select min(period), count(*) < 30 from billing.release where tenant_id = %s and period < '2023-01'"
+    decided = "select min(period), count(*) < 20 from billing.release where tenant_id = %s and period < '2023-01'"
     assert marts(decided) == [("2017-03", True)]
 
 

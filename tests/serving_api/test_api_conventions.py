@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from redis.asyncio import Redis
 
 from serving_api.middleware import MAX_BODY, SECURITY_HEADERS, VERSION
 from serving_api.security.rate_limits import Limiter
@@ -182,6 +183,35 @@ async def test_the_limit_is_one_across_workers(settings: Settings) -> None:
     assert sum(verdict.allowed for verdict in verdicts) == 50
     for worker in workers:
         await worker.close()
+
+
+async def test_those_who_ask_at_once_are_judged_each_alone_in_few_round_trips(settings: Settings) -> None:
+    limiter = Limiter(settings.redis_url, make_log(), 50, clock=lambda: MOMENT, patience=60)
+    first = await limiter.spend("tenant:x")
+    valkey = Redis.from_url(settings.redis_url, decode_responses=True)
+    await valkey.config_resetstat()
+    asked = [asyncio.create_task(limiter.spend(f"tenant:{name}")) for name in "xyxyxy" * 20]
+    await asyncio.sleep(0)
+    asked[3].cancel()  # its connection has ended: those beside it are answered
+    verdicts = [verdict for verdict in await asyncio.gather(*asked, return_exceptions=True) if verdict is not None]
+    of_x, of_y = verdicts[::2], [verdict for verdict in verdicts[1::2] if not isinstance(verdict, BaseException)]
+    assert [one.remaining for one in (first, *of_x) if one.allowed] == list(range(49, -1, -1))
+    assert sum(one.allowed for one in of_y) in {49, 50}
+    assert {one.retry for one in (*of_x, *of_y) if not one.allowed} == {2}
+    assert (await valkey.info("commandstats"))["cmdstat_evalsha"]["calls"] <= 3
+    await valkey.aclose()
+    await limiter.close()
+
+
+async def test_who_waits_for_a_verdict_is_limited_by_the_worker_when_it_cannot_come(settings: Settings) -> None:
+    limiter = Limiter(settings.redis_url, make_log(), 2, clock=lambda: MOMENT, patience=60)
+    asked = [asyncio.create_task(limiter.spend("tenant:z")) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert limiter._asking is not None
+    limiter._asking.cancel()
+    assert sorted(one.allowed for one in await asyncio.gather(*asked)) == [False, True, True]
+    assert (await limiter.spend("tenant:z")).allowed, "Valkey is asked again"
+    await limiter.close()
 
 
 async def test_a_minutes_share_comes_back_as_time_goes_by(settings: Settings) -> None:

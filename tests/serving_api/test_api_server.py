@@ -28,6 +28,7 @@ from serving_api.idempotency import PARAMETER
 from serving_api.middleware import SECURITY_HEADERS
 from tests.support.billing_rows import secret_of
 from tests.support.landing import event
+from tests.support.laws import law
 from tests.support.serving import bearer, canonical, invoice_document, seed_log
 from tests.support.serving_process import free_port, running, start
 from valueverse.platform.access.api_keys import issue_api_key
@@ -165,13 +166,7 @@ def test_what_the_server_answers_is_what_the_document_says(
     header = bearer(server.keys["acme"]) if anonymous else server.sign_in("acme")
 
     @given(data=st.data())
-    @examples(
-        max_examples=20,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-        database=None,
-    )
+    @examples(law(40), suppress_health_check=list(HealthCheck), phases=[Phase.generate], database=None)
     def run(data: Any) -> None:
         mode = data.draw(st.sampled_from(list(schemathesis.GenerationMode)))
         case = data.draw(operation.as_strategy(generation_mode=mode))

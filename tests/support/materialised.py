@@ -27,11 +27,11 @@ KEY = ["tenant", "event_date", "source", "id", "meter"]
 
 
 def past_events() -> list[Event]:
-    """A yearly plan from March 2017 to March 2018, and a monthly one in May and June 2019; usage of both."""
+    """A quarterly plan from March to June 2017, and a monthly one in May and June 2019; usage of both."""
     meter = {"key": "pages", "event_type": "printed", "aggregation": "sum", "value": "n"}
     charge = {"key": "pages", "meter": "pages", "price": {"model": "standard", "unit": "0.10"}}
     plans = [
-        {"key": "yearly", "period": {"unit": "year"}, "fees": [{"key": "licence", "amount": "365"}]},
+        {"key": "quarterly", "period": {"unit": "quarter"}, "fees": [{"key": "licence", "amount": "365"}]},
         {"key": "monthly", "period": {"align": "calendar"}, "charges": [charge]},
     ]
     catalog = {"schema": "valueverse.catalog/v1", "currency": "USD", "meters": [meter], "plans": plans}
@@ -40,11 +40,11 @@ def past_events() -> list[Event]:
         ("billing.customer.created", "2017-01-01", None, {"customer": "old", "name": "Old"}),
         *(
             ("billing.subscription.started", day, None, {"subscription": name, "customer": "old", "plan": plan})
-            for day, name, plan in (("2017-03-01", "y", "yearly"), ("2019-05-01", "m", "monthly"))
+            for day, name, plan in (("2017-03-01", "q", "quarterly"), ("2019-05-01", "m", "monthly"))
         ),
         *(
             ("billing.subscription.ended", day, None, {"subscription": name})
-            for day, name in (("2018-03-01", "y"), ("2019-07-01", "m"))
+            for day, name in (("2017-06-01", "q"), ("2019-07-01", "m"))
         ),
         *(("printed", day, "old", {"n": 30}) for day in ("2019-05-05", "2019-05-06", "2019-06-07")),
         ("printed", "2017-04-01", "old", {"n": 7}),

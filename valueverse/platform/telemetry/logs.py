@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
@@ -49,7 +50,13 @@ def _is_card(text: str) -> bool:
 
 
 def _scrubbed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {scrub(name): _clean(value) for name, value in event.items()}
+    return {_scrubbed_name(name): _clean(value) for name, value in event.items()}
+
+
+@lru_cache(maxsize=256)
+def _scrubbed_name(name: str) -> str:
+    """Names of a line's fields are a few, stated by the code that writes it."""
+    return scrub(name)
 
 
 def _clean(value: Any) -> Any:
