@@ -176,7 +176,7 @@ class Limiter:
             self._asked, self._asking = [], None
 
     async def _verdicts(self, together: list[_Question]) -> Sequence[Verdict | None]:
-        arguments: list[object] = [WINDOW * 1_000_000, self._clock() if self._clock else ""]
+        arguments: list[str | int] = [WINDOW * 1_000_000, self._clock() if self._clock else ""]
         for one in together:
             arguments += (one.limit, one.cost, int(one.beyond))
         try:
