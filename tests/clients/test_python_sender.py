@@ -68,6 +68,7 @@ def test_events_are_sent_in_batches_in_their_order_with_what_was_left_out_filled
         sender.add_all([usage(number) for number in range(4)])
         sender.flush(SECONDS)
         assert sender.waiting == 0
+        assert sender._spool._number("pragma synchronous") == 2  # full: what is taken is synced to the disk
         assert {stat.S_IMODE(path.stat().st_mode) for path in spool.parent.iterdir()} == {0o600}
     assert [len(events) for events in receiver.requests] == [2, 2, 1]
     assert receiver.ids == [named, "e-0", "e-1", "e-2", "e-3"]
@@ -214,8 +215,7 @@ def test_an_event_loop_sends_too(spool: Path) -> None:
     receiver = Receiver()
 
     async def main() -> None:
-        options: dict[str, Any] = {"spool": spool, "source": "s", "transport": httpx.MockTransport(receiver)}
-        async with AsyncSender("vv_k", "http://api.test", **options) as sender:
+        async with AsyncSender(receiver.sender(spool)) as sender:
             await sender.add(usage(1))
             await sender.add_all([usage(2)])
             await sender.flush(SECONDS)

@@ -284,10 +284,10 @@ def _log_refused(result: EventResult) -> None:
 
 
 class AsyncSender:
-    """A ``Sender`` for an event loop: nothing that it does blocks the loop. Arguments are those of ``Sender``."""
+    """A ``Sender`` for an event loop: ``async with AsyncSender(Sender(…)) as sender``. Nothing blocks the loop."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._sender = Sender(*arguments, **options)
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
 
     async def __aenter__(self) -> Self:
         return self

@@ -910,6 +910,159 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/simulations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List simulations
+         * @description The newest first, without their results.
+         */
+        get: operations["get_simulations"];
+        put?: never;
+        /**
+         * Simulate
+         * @description Bill all that was received so far under a catalog, by the engine that bills; nothing is booked.
+         *
+         *     `Location` is where its progress and, once it is done, its result is read: that of `valueverse simulate --lake`.
+         */
+        post: operations["post_simulations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A simulation
+         * @description How far it is, and its result once it is done. Results stay.
+         */
+        get: operations["get_simulation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a simulation
+         * @description End it while it waits or runs. Again changes nothing; once it has come to its end there is nothing to cancel.
+         */
+        post: operations["post_simulation_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reratings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List re-ratings
+         * @description The newest first, without their plans.
+         */
+        get: operations["get_reratings"];
+        put?: never;
+        /**
+         * Plan a re-rating
+         * @description Work out the differences of each customer, invoice and line; nothing is booked.
+         *
+         *     `Location` is where its progress and, once it is done, the plan is read: that of `valueverse rerate plan`.
+         */
+        post: operations["post_reratings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reratings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A re-rating
+         * @description How far it is, and its plan once that is done.
+         */
+        get: operations["get_rerating"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reratings/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a re-rating
+         * @description End it while it waits or runs. A plan that is done is not cancelled: it books nothing unless it is applied.
+         */
+        post: operations["post_rerating_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reratings/{id}/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply a re-rating
+         * @description Have the next billing run book the plan's differences. The plan is worked out again and refused where events or
+         *     invoices have changed since: nothing is booked that was not shown. However often it is asked, it is applied once.
+         */
+        post: operations["post_rerating_apply"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/rejected-events": {
         parameters: {
             query?: never;
@@ -1272,6 +1425,308 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/value-models/{key}/commits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Commit a value model
+         * @description Freeze the stored text with its baseline under the hash of its content, for both sides to approve. A change of a
+         *     commit names it as `parent`, with a `reason`, and takes over from it once it is active.
+         */
+        post: operations["post_value_model_commits"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/commits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List commits
+         * @description Commits with their states, the oldest first.
+         */
+        get: operations["get_commits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/commits/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A commit
+         * @description Its state, what was done to it, and the document that was agreed on.
+         */
+        get: operations["get_commit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/commits/{id}/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve a commit
+         * @description Say yes for a side; with both sides' the commit is active, and takes over from what it changes.
+         */
+        post: operations["post_commit_approvals"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/commits/{id}/closings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close a commit
+         * @description End an active commit: its value is confirmed or written off, and measured no longer.
+         */
+        post: operations["post_commit_closings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/commits/{id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a commit changes
+         * @description Compare with the commit that it changes, or another one: in structure, and in the money agreed over the term.
+         */
+        get: operations["get_commit_diff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/commits/{id}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Verify commits
+         * @description Work out again the hash chain that the commit is in, and that of all that was done to the tenant's commits.
+         */
+        get: operations["get_commit_verify"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/commits/{id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a commit
+         * @description Run an active commit for all measured months of its term: committed, forecast and realised. Fees that are due are
+         *     proposed. Late data adds runs beside the old ones; nothing is ever changed.
+         */
+        post: operations["post_commit_runs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/runs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A run of a commit
+         * @description Its results, and what they were worked out from.
+         */
+        get: operations["get_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/runs/{id}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain a run
+         * @description The tree of an output, down to the events, invoice lines and costs that its metrics come from.
+         */
+        get: operations["get_run_explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/commits/{id}/realisation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Realised against committed value
+         * @description What came of a commit in a month, and what each measured input adds to the difference from what was agreed.
+         */
+        get: operations["get_commit_realisation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fee-proposals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List fee proposals
+         * @description Fees proposed for outcomes with their states, the oldest first.
+         */
+        get: operations["get_fee_proposals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fee-proposals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A fee proposal
+         * @description What it is a share of, its state and the invoice that bills it.
+         */
+        get: operations["get_fee_proposal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fee-proposals/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept a fee proposal
+         * @description Say yes for the customer: the next invoice bills it.
+         */
+        post: operations["post_fee_proposal_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fee-proposals/{id}/dispute": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dispute a fee proposal
+         * @description Within its window: it is not billed until it is accepted.
+         */
+        post: operations["post_fee_proposal_dispute"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/.well-known/jwks.json": {
         parameters: {
             query?: never;
@@ -1361,6 +1816,11 @@ export interface components {
             /** @description Opaque; null on the last page. */
             next_cursor: string | null;
         };
+        /** @description One side's yes. By whom is the API key: neither the author's, nor the one that approved for the other side. */
+        ApprovalRequest: {
+            /** @enum {string} */
+            side: "vendor" | "customer";
+        };
         /** @description One attempt. */
         Attempt: {
             at: string;
@@ -1426,6 +1886,15 @@ export interface components {
             root: string;
             proof: string[];
         };
+        /** @description The newest run of a case. */
+        CaseRunMade: {
+            /** @enum {string} */
+            case: "committed" | "forecast" | "realised";
+            month: string;
+            run_hash: string;
+            /** @description False: what is known has given the same before. */
+            new: boolean;
+        };
         /** @description What a catalog sells, or everything that is wrong with it. */
         CatalogCheck: {
             ok: boolean;
@@ -1450,6 +1919,144 @@ export interface components {
             line: number;
             column: number;
             suggestion: string | null;
+        };
+        /** @description What does not hold. */
+        ChainProblem: {
+            /** @enum {string} */
+            chain: "commits" | "deeds";
+            sequence: number;
+            reason: string;
+        };
+        /** @description How an active commit ends. */
+        ClosingRequest: {
+            /**
+             * @description Of its value.
+             * @enum {string}
+             */
+            outcome: "confirmed" | "written_off";
+            reason: string;
+        };
+        /** @description A commit and its state; as a line of `valueverse value log`. */
+        Commit: {
+            /** @description SHA-256 of the commit's document. */
+            commit: string;
+            model: string;
+            /** @description Prefix of the API key, or a name. */
+            author: string;
+            parent: string | null;
+            /**
+             * @description Active once both sides have approved.
+             * @enum {string}
+             */
+            state: "proposed" | "approved_by_vendor" | "approved_by_customer" | "active" | "superseded" | "confirmed" | "written_off";
+            /** @description Who approved, by side. */
+            approvals: {
+                [key: string]: string;
+            };
+        };
+        /** @description What differs between two commits; as `valueverse value diff --json`. */
+        CommitDiff: {
+            /** @description SHA-256 of the commit's document. */
+            before: string;
+            /** @description SHA-256 of the commit's document. */
+            after: string;
+            /** @description Structural: path, kind, before, after. */
+            changes: {
+                [key: string]: unknown;
+            }[];
+            /** @description Agreed over the whole term: before, after and difference. */
+            money: {
+                [key: string]: unknown;
+            };
+            /** @description Why there is none. */
+            no_money: string | null;
+        };
+        /** @description A commit and what it fixes; as `valueverse value commit --json`. */
+        CommitMade: {
+            /** @description SHA-256 of the commit's document. */
+            commit: string;
+            model: string;
+            state: string;
+            /** @description False: the same content was committed before. */
+            new: boolean;
+            start: string | null;
+            /** @description Values of frozen inputs. */
+            baseline: {
+                [key: string]: number;
+            };
+            /** @description What measured inputs are taken to be until measured. */
+            expected: {
+                [key: string]: number;
+            };
+        };
+        /** @description A page of commits, the oldest first. */
+        CommitPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["Commit"][];
+        };
+        /** @description What is frozen with the model; as the options of `valueverse value commit`. The author is the API key. */
+        CommitRequest: {
+            /** @description Of the model's text; the current one by default. */
+            version?: number | null;
+            /**
+             * @description The scenario agreed on.
+             * @default base
+             */
+            scenario?: string;
+            /**
+             * @description Of the draws.
+             * @default 1
+             */
+            seed?: number;
+            /** @description Whom it is measured for; the whole tenant by default. */
+            customer?: string | null;
+            start?: string | null;
+            /** @description The commit that this one changes; with `reason`. */
+            parent?: string | null;
+            reason?: string | null;
+            /** @description Measured data behind the baseline; the platform's by default. */
+            data?: components["schemas"]["MetricRow"][] | null;
+        };
+        /** @description What running a commit gave. */
+        CommitRun: {
+            /** @description SHA-256 of the commit's document. */
+            commit: string;
+            model: string;
+            /** @description When the newest event behind the metrics was received. */
+            known_at: string;
+            /** @description Of the last month. */
+            runs: components["schemas"]["CaseRunMade"][];
+            /** @description New runs of all months. */
+            added: number;
+            proposals: components["schemas"]["FeeDue"][];
+            refused: components["schemas"]["MonthRefused"][];
+        };
+        /** @description For which months a commit is run. */
+        CommitRunRequest: {
+            /** @description The last one; the last that is measured by default. */
+            month?: string | null;
+        };
+        /** @description Something that was done to a commit. */
+        CommitStep: {
+            /** @description SHA-256 of the commit's document. */
+            commit: string;
+            /**
+             * @description Proposed, approved by a side, or closed.
+             * @enum {string}
+             */
+            action: "proposed" | "vendor" | "customer" | "confirmed" | "written_off";
+            by: string;
+            at: string;
+            reason: string | null;
+        };
+        /** @description Why there is no result, or why a plan was not applied; `message` names the cure. */
+        ComputationProblem: {
+            code: string;
+            message: string;
+            /** @description In what was asked for; empty where nothing of it is the reason. */
+            path: string;
         };
         /** @description What a credit note takes off one line. */
         CreditedLine: {
@@ -1527,6 +2134,10 @@ export interface components {
             /** @description Opaque; null on the last page. */
             next_cursor: string | null;
             data: components["schemas"]["Delivery"][];
+        };
+        /** @description Why a fee is disputed. */
+        DisputeRequest: {
+            reason: string;
         };
         /** @description An endpoint, without its secret. */
         Endpoint: {
@@ -1767,6 +2378,65 @@ export interface components {
             };
             lines: components["schemas"]["ExplainedLine"][];
         };
+        /** @description Formulas, values and units, down to metrics and events; as `valueverse value explain --json`. */
+        Explanation: {
+            run_hash: string;
+            root: unknown;
+            value: number | null;
+            unit: string;
+            /** @description Every node once, parents first, children by their ids. */
+            nodes: {
+                [key: string]: unknown;
+            }[];
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description A fee that was proposed now. */
+        FeeDue: {
+            proposal: string;
+            charge: string;
+            amount: string;
+            currency: string;
+        };
+        /** @description A fee for an outcome; as a line of `valueverse value proposals`. */
+        FeeProposal: {
+            /** @description Its name. */
+            proposal: string;
+            model: string;
+            customer: string;
+            subscription: string;
+            charge: string;
+            /** @description SHA-256 of the commit's document. */
+            commit_id: string;
+            run_hash: string;
+            first_day: string;
+            last_day: string;
+            realised_value: string;
+            /**
+             * @description What the fee is bounded by.
+             * @enum {string}
+             */
+            binding: "none" | "floor" | "cap";
+            amount: string;
+            currency: string;
+            /**
+             * @description Approved once it is accepted, or its dispute window ends.
+             * @enum {string}
+             */
+            state: "open" | "disputed" | "approved" | "withdrawn";
+            disputable_until: string;
+            /** @description Number of the invoice that bills it. */
+            invoice: string | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description A page of fee proposals, the oldest first. */
+        FeeProposalPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["FeeProposal"][];
+        };
         /** @description An event in a list; `GET /v1/events/{source}/{id}` says what became of it. */
         FoundEvent: {
             source: string | null;
@@ -1790,6 +2460,16 @@ export interface components {
         /** @description How the service is. */
         Health: {
             status: string;
+        };
+        /** @description What an input adds to the difference. */
+        InputShare: {
+            input: string;
+            unit: string;
+            before: number;
+            after: number;
+            share: string;
+            /** @description As a fraction. */
+            exact: string;
         };
         /** @description An invitation, without the token that its mail carries. */
         Invitation: {
@@ -2006,6 +2686,11 @@ export interface components {
             written_by: string;
             written_at: string;
         };
+        /** @description A month that a commit could not be run for, or whose fee could not be worked out. */
+        MonthRefused: {
+            month: string;
+            reason: string;
+        };
         /** @description An endpoint to make. */
         NewEndpoint: {
             /** @description `https` address without login and fragment. It is judged again whenever it is connected to: an address that is not public is not reached. */
@@ -2042,6 +2727,44 @@ export interface components {
              * @default 15
              */
             expires_in_minutes?: number;
+        };
+        /** @description Which finalised invoices to rate again, and under what; as the options of `valueverse rerate plan`. */
+        NewRerating: {
+            /**
+             * Format: date
+             * @description Invoices of periods that end after this day.
+             */
+            from: string;
+            /**
+             * Format: date
+             * @description Invoices of periods that end up to this day.
+             */
+            to: string;
+            /**
+             * @description Only theirs; none: of all.
+             * @default []
+             */
+            customers?: string[];
+            /** @description Another catalog, as its file holds it; by default the terms as known now. */
+            catalog?: string | null;
+        };
+        /** @description What to bill, under which catalogs; the rest as the options of `valueverse simulate`. */
+        NewSimulation: {
+            /** @description A catalog as its file holds it (YAML or JSON), at most 1 MiB. */
+            catalog: string;
+            /** @description A second one: the result is what it changes for each customer. Else it is invoices. */
+            compare?: string | null;
+            /** @description Periods that end after this day; by default all. */
+            from?: string | null;
+            /** @description Periods that end up to this day; by default all. */
+            to?: string | null;
+            /** @description As known then; by default each period as known at its close. */
+            known_at?: string | null;
+            /**
+             * @description Bill as a run at each of these times would, in turn, with corrections.
+             * @default []
+             */
+            run_at?: string[];
         };
         PatchCustomerBody: {
             /** @description Name on invoices; the key by default. */
@@ -2302,7 +3025,7 @@ export interface components {
          *     | `urn:valueverse:problem:conflict` | 409 | It contradicts what is known | Read `detail`: what it names is there, or over, already. |
          *     | `urn:valueverse:problem:idempotency-in-flight` | 409 | A request with this key is being answered | Send it again in a second: it will have its answer. |
          *     | `urn:valueverse:problem:precondition-failed` | 412 | It has changed since you read it | Read it again, and send the change with the ETag of what you read. |
-         *     | `urn:valueverse:problem:body-too-large` | 413 | The request's body is too large | Send at most 64 KiB; a value model of 256 KiB; a catalog of 1 MiB; of events 16 MiB, 64 MiB expanded, 100,000. |
+         *     | `urn:valueverse:problem:body-too-large` | 413 | The request's body is too large | Send at most 64 KiB; a value model of 256 KiB; a catalog of 1 MiB, of two 2 MiB; of events 16 MiB, 64 MiB expanded, 100,000. |
          *     | `urn:valueverse:problem:unsupported-media-type` | 415 | The request's media type or encoding is not supported | Send what `Accept-Post` or `errors` lists. |
          *     | `urn:valueverse:problem:invalid-request` | 422 | The request has invalid values | Correct what `errors` lists. |
          *     | `urn:valueverse:problem:idempotency-mismatch` | 422 | The key came with another request before | Take a new key for each write; the same one to repeat it. |
@@ -2324,6 +3047,14 @@ export interface components {
                 path?: string;
                 message?: string;
             }[];
+        };
+        /** @description How far it is. */
+        Progress: {
+            /** @description What is being done. */
+            step: string | null;
+            done: number;
+            /** @description Steps in all. */
+            of: number;
         };
         /** @description A catalog that was published, and what it sells, by key. */
         PublishedCatalog: {
@@ -2377,6 +3108,24 @@ export interface components {
             title: string | null;
             /** @description YAML with comments, to start from. */
             text: string;
+        };
+        /**
+         * @description Two cases of a commit and what each input adds to their difference: Shapley shares, which add up exactly; as
+         *     `valueverse value variance --json`.
+         */
+        Realisation: {
+            /** @description SHA-256 of the commit's document. */
+            commit: string;
+            model: string;
+            month: string;
+            output: string;
+            unit: string;
+            before: string;
+            after: string;
+            difference: string;
+            shares: components["schemas"]["InputShare"][];
+        } & {
+            [key: string]: unknown;
         };
         /** @description A refresh token to exchange. */
         RefreshRequest: {
@@ -2432,6 +3181,50 @@ export interface components {
             /** @description Opaque; null if no more are selected. */
             next_cursor: string | null;
         };
+        /** @description A plan of a re-rating. */
+        Rerating: {
+            /** Format: uuid */
+            id: string;
+            /** @enum {string} */
+            status: "waiting" | "running" | "done" | "failed" | "cancelled" | "applying" | "applied" | "stale";
+            progress: components["schemas"]["Progress"];
+            problem: components["schemas"]["ComputationProblem"] | null;
+            /** @description Prefix of the API key, or id of the person. */
+            requested_by: string;
+            requested_at: string;
+            ended_at: string | null;
+            applied_at: string | null;
+            applied_invoices: number | null;
+            result: components["schemas"]["ReratingResult"] | null;
+        };
+        /** @description A page of plans of re-ratings. */
+        ReratingPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["ReratingState"][];
+        };
+        /** @description What `valueverse rerate plan` answers: differences of each customer, invoice and line. */
+        ReratingResult: {
+            plan: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description A plan of a re-rating, without its differences. */
+        ReratingState: {
+            /** Format: uuid */
+            id: string;
+            /** @enum {string} */
+            status: "waiting" | "running" | "done" | "failed" | "cancelled" | "applying" | "applied" | "stale";
+            progress: components["schemas"]["Progress"];
+            problem: components["schemas"]["ComputationProblem"] | null;
+            /** @description Prefix of the API key, or id of the person. */
+            requested_by: string;
+            requested_at: string;
+            ended_at: string | null;
+            applied_at: string | null;
+            applied_invoices: number | null;
+        };
         /** @description A new API key that may do what another may. */
         RotatedKey: {
             /** @description Names it: `vv_<prefix>_<secret>`. */
@@ -2456,6 +3249,24 @@ export interface components {
              */
             overlap_seconds?: number;
         };
+        /** @description A run of a commit, with what it used. */
+        Run: {
+            run_hash: string;
+            /** @description SHA-256 of the commit's document. */
+            commit: string;
+            model: string;
+            /** @enum {string} */
+            case: "committed" | "forecast" | "realised";
+            month: string;
+            known_at: string;
+            computed_at: string;
+            content_hash: string;
+            results: components["schemas"]["RunResult"][];
+            /** @description Inputs, metric rows, flags and values. */
+            document: {
+                [key: string]: unknown;
+            };
+        };
         /** @description Outputs, series and flags of each scenario; as `valueverse value run --json`. */
         RunAnswer: {
             model: string;
@@ -2470,6 +3281,13 @@ export interface components {
             run_hash: string;
         } & {
             [key: string]: unknown;
+        };
+        /** @description A result of a run. */
+        RunResult: {
+            name: string;
+            /** @description The exact number. */
+            value: string;
+            unit: string;
         };
         /** @description How an endpoint's secret is replaced. */
         SecretRotation: {
@@ -2514,6 +3332,54 @@ export interface components {
             /** @constant */
             token_type: "Bearer";
             expires_in: number;
+        };
+        /** @description A simulation. */
+        Simulation: {
+            /** Format: uuid */
+            id: string;
+            /** @enum {string} */
+            status: "waiting" | "running" | "done" | "failed" | "cancelled";
+            progress: components["schemas"]["Progress"];
+            problem: components["schemas"]["ComputationProblem"] | null;
+            /** @description Prefix of the API key, or id of the person. */
+            requested_by: string;
+            requested_at: string;
+            ended_at: string | null;
+            result: components["schemas"]["SimulationResult"] | null;
+        };
+        /** @description A page of simulations. */
+        SimulationPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["SimulationState"][];
+        };
+        /** @description What `valueverse simulate` answers: invoice documents, or what the second catalog changes. */
+        SimulationResult: {
+            from: string;
+            to: string;
+            invoices?: {
+                [key: string]: unknown;
+            }[] | null;
+            /** @description `total`, `compared_total` and `difference` for each customer and currency; the last rows, without a customer, are those of all. */
+            changes?: {
+                [key: string]: unknown;
+            }[] | null;
+            /** @description What was left out and why, at most 100 lines. */
+            notes: string[];
+        };
+        /** @description A simulation, without its result. */
+        SimulationState: {
+            /** Format: uuid */
+            id: string;
+            /** @enum {string} */
+            status: "waiting" | "running" | "done" | "failed" | "cancelled";
+            progress: components["schemas"]["Progress"];
+            problem: components["schemas"]["ComputationProblem"] | null;
+            /** @description Prefix of the API key, or id of the person. */
+            requested_by: string;
+            requested_at: string;
+            ended_at: string | null;
         };
         /** @description How an amount adds up. */
         Step: {
@@ -2664,6 +3530,19 @@ export interface components {
             /** @description Opaque; null on the last page. */
             next_cursor: string | null;
         };
+        /**
+         * @description The chains of the tenant's commits and of what was done to them, worked out again; as
+         *     `valueverse value verify --json`.
+         */
+        Verification: {
+            ok: boolean;
+            commits: number;
+            /** @description Entries of the log of what was done. */
+            deeds: number;
+            /** @description Of that log; note it, and ask with it later. */
+            head: string | null;
+            problems: components["schemas"]["ChainProblem"][];
+        };
         /** @description An event that the API has received and no ingestion has taken yet. */
         WaitingEvent: {
             /** @description As the receipt names the request. */
@@ -2680,6 +3559,28 @@ export interface components {
             message?: string | null;
             /** @default null */
             path?: string | null;
+        };
+        /** @description A commit with what it froze and what was done to it. */
+        WholeCommit: {
+            /** @description SHA-256 of the commit's document. */
+            commit: string;
+            model: string;
+            /** @description Prefix of the API key, or a name. */
+            author: string;
+            parent: string | null;
+            /**
+             * @description Active once both sides have approved.
+             * @enum {string}
+             */
+            state: "proposed" | "approved_by_vendor" | "approved_by_customer" | "active" | "superseded" | "confirmed" | "written_off";
+            /** @description Who approved, by side. */
+            approvals: {
+                [key: string]: string;
+            };
+            /** @description Oldest first. */
+            history: components["schemas"]["CommitStep"][];
+            /** @description Canonical JSON (RFC 8785), of which the id is the SHA-256. */
+            document: string;
         };
         /** @description A write: the billing event that it is, and what is known with it. */
         Written: {
@@ -4597,6 +5498,324 @@ export interface operations {
             };
         };
     };
+    get_simulations: {
+        parameters: {
+            query?: {
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationPage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_simulations: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSimulation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationState"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_simulation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Simulation"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_simulation_cancel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description `id` of it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationState"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reratings: {
+        parameters: {
+            query?: {
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReratingPage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_reratings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRerating"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReratingState"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_rerating: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rerating"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_rerating_cancel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description `id` of it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReratingState"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_rerating_apply: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description `id` of it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReratingState"];
+                };
+            };
+            /** @description It is being applied: ask again, here or at `Location`. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReratingState"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_rejected_events: {
         parameters: {
             query?: {
@@ -5336,6 +6555,570 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunAnswer"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_value_model_commits: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Key of the model. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CommitRequest"];
+            };
+        };
+        responses: {
+            /** @description The same content was committed before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommitMade"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommitMade"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_commits: {
+        parameters: {
+            query?: {
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommitPage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_commit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the commit. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeCommit"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_commit_approvals: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Id of the commit. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Commit"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_commit_closings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Id of the commit. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClosingRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Commit"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_commit_diff: {
+        parameters: {
+            query?: {
+                /** @description A commit; the one that it changes by default. */
+                before?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the commit. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommitDiff"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_commit_verify: {
+        parameters: {
+            query?: {
+                /** @description `head` of an earlier answer, which must still be in the chain. */
+                head?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the commit. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_commit_runs: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Id of the commit. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CommitRunRequest"];
+            };
+        };
+        responses: {
+            /** @description What is known has given the same runs before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommitRun"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommitRun"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Hash of the run. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_run_explain: {
+        parameters: {
+            query?: {
+                /** @description benefit, cost, net, a driver, a cost or a variable. */
+                output?: string;
+                /** @description That of the month by default. */
+                period?: number | null;
+                /** @description The sum over the periods up to it. */
+                to_date?: boolean;
+                /** @description Events or lines shown of each value. */
+                events?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Hash of the run. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_commit_realisation: {
+        parameters: {
+            query?: {
+                /** @description The last one measured by default. */
+                month?: string | null;
+                from?: "committed" | "forecast" | "realised";
+                to?: "committed" | "forecast" | "realised";
+                /** @description benefit, cost, net, a driver, a cost or a variable. */
+                output?: string;
+                /** @description This one alone; all, to date, by default. */
+                period?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the commit. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Realisation"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_fee_proposals: {
+        parameters: {
+            query?: {
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeeProposalPage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_fee_proposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the proposal, percent-encoded. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeeProposal"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_fee_proposal_accept: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Name of the proposal, percent-encoded. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeeProposal"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_fee_proposal_dispute: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Name of the proposal, percent-encoded. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DisputeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeeProposal"];
                 };
             };
             /** @description A problem */

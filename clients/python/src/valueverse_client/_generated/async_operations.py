@@ -64,6 +64,44 @@ class AsyncOperations:
         """List catalogs."""
         return await self._ask("GET", "/v1/catalogs", {}, query={"known_at": known_at})
 
+    async def get_commit(self, id: str) -> types.WholeCommit:
+        """A commit."""
+        return await self._ask("GET", "/v1/commits/{id}", {"id": id})
+
+    async def get_commit_diff(self, id: str, *, before: str | None = None) -> types.CommitDiff:
+        """What a commit changes."""
+        return await self._ask("GET", "/v1/commits/{id}/diff", {"id": id}, query={"before": before})
+
+    async def get_commit_realisation(
+        self,
+        id: str,
+        *,
+        month: str | None = None,
+        from_: Literal["committed", "forecast", "realised"] | None = None,
+        to: Literal["committed", "forecast", "realised"] | None = None,
+        output: str | None = None,
+        period: int | None = None,
+    ) -> types.Realisation:
+        """Realised against committed value."""
+        return await self._ask(
+            "GET",
+            "/v1/commits/{id}/realisation",
+            {"id": id},
+            query={"month": month, "from": from_, "to": to, "output": output, "period": period},
+        )
+
+    async def get_commit_verify(self, id: str, *, head: str | None = None) -> types.Verification:
+        """Verify commits."""
+        return await self._ask("GET", "/v1/commits/{id}/verify", {"id": id}, query={"head": head})
+
+    async def get_commits(self, *, limit: int | None = None, cursor: str | None = None) -> types.CommitPage:
+        """List commits."""
+        return await self._ask("GET", "/v1/commits", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_commits(self, *, limit: int | None = None) -> AsyncIterator[types.Commit]:
+        """List commits; every row, page by page."""
+        return self._iterate(self.get_commits, limit=limit)
+
     async def get_customer_upcoming_invoice(
         self, key: str, *, until: str | date | None = None, known_at: str | datetime | None = None
     ) -> types.UpcomingInvoices:
@@ -171,6 +209,18 @@ class AsyncOperations:
             to=to,
             limit=limit,
         )
+
+    async def get_fee_proposal(self, id: str) -> types.FeeProposal:
+        """A fee proposal."""
+        return await self._ask("GET", "/v1/fee-proposals/{id}", {"id": id})
+
+    async def get_fee_proposals(self, *, limit: int | None = None, cursor: str | None = None) -> types.FeeProposalPage:
+        """List fee proposals."""
+        return await self._ask("GET", "/v1/fee-proposals", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_fee_proposals(self, *, limit: int | None = None) -> AsyncIterator[types.FeeProposal]:
+        """List fee proposals; every row, page by page."""
+        return self._iterate(self.get_fee_proposals, limit=limit)
 
     async def get_healthz(self) -> types.Health:
         """The process lives."""
@@ -288,6 +338,51 @@ class AsyncOperations:
     def iterate_rejected_events(self, *, limit: int | None = None) -> AsyncIterator[types.RejectedEvent]:
         """List rejected billing events; every row, page by page."""
         return self._iterate(self.get_rejected_events, limit=limit)
+
+    async def get_rerating(self, id: str) -> types.Rerating:
+        """A re-rating."""
+        return await self._ask("GET", "/v1/reratings/{id}", {"id": id})
+
+    async def get_reratings(self, *, limit: int | None = None, cursor: str | None = None) -> types.ReratingPage:
+        """List re-ratings."""
+        return await self._ask("GET", "/v1/reratings", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_reratings(self, *, limit: int | None = None) -> AsyncIterator[types.ReratingState]:
+        """List re-ratings; every row, page by page."""
+        return self._iterate(self.get_reratings, limit=limit)
+
+    async def get_run(self, id: str) -> types.Run:
+        """A run of a commit."""
+        return await self._ask("GET", "/v1/runs/{id}", {"id": id})
+
+    async def get_run_explain(
+        self,
+        id: str,
+        *,
+        output: str | None = None,
+        period: int | None = None,
+        to_date: bool | None = None,
+        events: int | None = None,
+    ) -> types.Explanation:
+        """Explain a run."""
+        return await self._ask(
+            "GET",
+            "/v1/runs/{id}/explain",
+            {"id": id},
+            query={"output": output, "period": period, "to_date": to_date, "events": events},
+        )
+
+    async def get_simulation(self, id: str) -> types.Simulation:
+        """A simulation."""
+        return await self._ask("GET", "/v1/simulations/{id}", {"id": id})
+
+    async def get_simulations(self, *, limit: int | None = None, cursor: str | None = None) -> types.SimulationPage:
+        """List simulations."""
+        return await self._ask("GET", "/v1/simulations", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_simulations(self, *, limit: int | None = None) -> AsyncIterator[types.SimulationState]:
+        """List simulations; every row, page by page."""
+        return self._iterate(self.get_simulations, limit=limit)
 
     async def get_unbilled_usage(
         self,
@@ -487,6 +582,30 @@ class AsyncOperations:
         """Check a catalog."""
         return await self._ask("POST", "/v1/catalogs/check", {}, body=body)
 
+    async def post_commit_approvals(
+        self, id: str, body: types.ApprovalRequest, *, idempotency_key: str | None = None
+    ) -> types.Commit:
+        """Approve a commit."""
+        return await self._ask(
+            "POST", "/v1/commits/{id}/approvals", {"id": id}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    async def post_commit_closings(
+        self, id: str, body: types.ClosingRequest, *, idempotency_key: str | None = None
+    ) -> types.Commit:
+        """Close a commit."""
+        return await self._ask(
+            "POST", "/v1/commits/{id}/closings", {"id": id}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    async def post_commit_runs(
+        self, id: str, body: types.CommitRunRequest | None = None, *, idempotency_key: str | None = None
+    ) -> types.CommitRun:
+        """Run a commit."""
+        return await self._ask(
+            "POST", "/v1/commits/{id}/runs", {"id": id}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
     async def post_credit_notes(
         self, body: types.PostCreditNotesBody, *, idempotency_key: str | None = None
     ) -> types.Written:
@@ -502,6 +621,24 @@ class AsyncOperations:
     async def post_events(self, body: types.Event | list[types.Event]) -> types.EventReceipt:
         """Send events."""
         return await self._ask("POST", "/v1/events", {}, body=body)
+
+    async def post_fee_proposal_accept(self, id: str, *, idempotency_key: str | None = None) -> types.FeeProposal:
+        """Accept a fee proposal."""
+        return await self._ask(
+            "POST", "/v1/fee-proposals/{id}/accept", {"id": id}, headers={"Idempotency-Key": idempotency_key}
+        )
+
+    async def post_fee_proposal_dispute(
+        self, id: str, body: types.DisputeRequest, *, idempotency_key: str | None = None
+    ) -> types.FeeProposal:
+        """Dispute a fee proposal."""
+        return await self._ask(
+            "POST",
+            "/v1/fee-proposals/{id}/dispute",
+            {"id": id},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
 
     async def post_invitations(
         self, body: types.NewInvitationBody, *, idempotency_key: str | None = None
@@ -544,6 +681,36 @@ class AsyncOperations:
     async def post_portal_sessions_exchange(self, body: types.PortalExchange) -> types.Session:
         """Sign in to the portal."""
         return await self._ask("POST", "/v1/portal-sessions/exchange", {}, body=body)
+
+    async def post_rerating_apply(self, id: str, *, idempotency_key: str | None = None) -> types.ReratingState:
+        """Apply a re-rating."""
+        return await self._ask(
+            "POST", "/v1/reratings/{id}/apply", {"id": id}, headers={"Idempotency-Key": idempotency_key}
+        )
+
+    async def post_rerating_cancel(self, id: str, *, idempotency_key: str | None = None) -> types.ReratingState:
+        """Cancel a re-rating."""
+        return await self._ask(
+            "POST", "/v1/reratings/{id}/cancel", {"id": id}, headers={"Idempotency-Key": idempotency_key}
+        )
+
+    async def post_reratings(
+        self, body: types.NewRerating, *, idempotency_key: str | None = None
+    ) -> types.ReratingState:
+        """Plan a re-rating."""
+        return await self._ask("POST", "/v1/reratings", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    async def post_simulation_cancel(self, id: str, *, idempotency_key: str | None = None) -> types.SimulationState:
+        """Cancel a simulation."""
+        return await self._ask(
+            "POST", "/v1/simulations/{id}/cancel", {"id": id}, headers={"Idempotency-Key": idempotency_key}
+        )
+
+    async def post_simulations(
+        self, body: types.NewSimulation, *, idempotency_key: str | None = None
+    ) -> types.SimulationState:
+        """Simulate."""
+        return await self._ask("POST", "/v1/simulations", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
 
     async def post_subscription_change(
         self, key: str, body: types.PostSubscriptionChangeBody | None = None, *, idempotency_key: str | None = None
@@ -604,6 +771,18 @@ class AsyncOperations:
     async def post_value_model_check(self, key: str, body: dict[str, Any] | str | None = None) -> types.ModelCheck:
         """Check a value model."""
         return await self._ask("POST", "/v1/value-models/{key}/check", {"key": key}, body=body)
+
+    async def post_value_model_commits(
+        self, key: str, body: types.CommitRequest | None = None, *, idempotency_key: str | None = None
+    ) -> types.CommitMade:
+        """Commit a value model."""
+        return await self._ask(
+            "POST",
+            "/v1/value-models/{key}/commits",
+            {"key": key},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
 
     async def post_value_model_run(self, key: str, body: types.ModelRun | None = None) -> types.RunAnswer:
         """Run a value model."""

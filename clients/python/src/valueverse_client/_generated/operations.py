@@ -62,6 +62,44 @@ class Operations:
         """List catalogs."""
         return self._ask("GET", "/v1/catalogs", {}, query={"known_at": known_at})
 
+    def get_commit(self, id: str) -> types.WholeCommit:
+        """A commit."""
+        return self._ask("GET", "/v1/commits/{id}", {"id": id})
+
+    def get_commit_diff(self, id: str, *, before: str | None = None) -> types.CommitDiff:
+        """What a commit changes."""
+        return self._ask("GET", "/v1/commits/{id}/diff", {"id": id}, query={"before": before})
+
+    def get_commit_realisation(
+        self,
+        id: str,
+        *,
+        month: str | None = None,
+        from_: Literal["committed", "forecast", "realised"] | None = None,
+        to: Literal["committed", "forecast", "realised"] | None = None,
+        output: str | None = None,
+        period: int | None = None,
+    ) -> types.Realisation:
+        """Realised against committed value."""
+        return self._ask(
+            "GET",
+            "/v1/commits/{id}/realisation",
+            {"id": id},
+            query={"month": month, "from": from_, "to": to, "output": output, "period": period},
+        )
+
+    def get_commit_verify(self, id: str, *, head: str | None = None) -> types.Verification:
+        """Verify commits."""
+        return self._ask("GET", "/v1/commits/{id}/verify", {"id": id}, query={"head": head})
+
+    def get_commits(self, *, limit: int | None = None, cursor: str | None = None) -> types.CommitPage:
+        """List commits."""
+        return self._ask("GET", "/v1/commits", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_commits(self, *, limit: int | None = None) -> Iterator[types.Commit]:
+        """List commits; every row, page by page."""
+        return self._iterate(self.get_commits, limit=limit)
+
     def get_customer_upcoming_invoice(
         self, key: str, *, until: str | date | None = None, known_at: str | datetime | None = None
     ) -> types.UpcomingInvoices:
@@ -169,6 +207,18 @@ class Operations:
             to=to,
             limit=limit,
         )
+
+    def get_fee_proposal(self, id: str) -> types.FeeProposal:
+        """A fee proposal."""
+        return self._ask("GET", "/v1/fee-proposals/{id}", {"id": id})
+
+    def get_fee_proposals(self, *, limit: int | None = None, cursor: str | None = None) -> types.FeeProposalPage:
+        """List fee proposals."""
+        return self._ask("GET", "/v1/fee-proposals", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_fee_proposals(self, *, limit: int | None = None) -> Iterator[types.FeeProposal]:
+        """List fee proposals; every row, page by page."""
+        return self._iterate(self.get_fee_proposals, limit=limit)
 
     def get_healthz(self) -> types.Health:
         """The process lives."""
@@ -282,6 +332,51 @@ class Operations:
     def iterate_rejected_events(self, *, limit: int | None = None) -> Iterator[types.RejectedEvent]:
         """List rejected billing events; every row, page by page."""
         return self._iterate(self.get_rejected_events, limit=limit)
+
+    def get_rerating(self, id: str) -> types.Rerating:
+        """A re-rating."""
+        return self._ask("GET", "/v1/reratings/{id}", {"id": id})
+
+    def get_reratings(self, *, limit: int | None = None, cursor: str | None = None) -> types.ReratingPage:
+        """List re-ratings."""
+        return self._ask("GET", "/v1/reratings", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_reratings(self, *, limit: int | None = None) -> Iterator[types.ReratingState]:
+        """List re-ratings; every row, page by page."""
+        return self._iterate(self.get_reratings, limit=limit)
+
+    def get_run(self, id: str) -> types.Run:
+        """A run of a commit."""
+        return self._ask("GET", "/v1/runs/{id}", {"id": id})
+
+    def get_run_explain(
+        self,
+        id: str,
+        *,
+        output: str | None = None,
+        period: int | None = None,
+        to_date: bool | None = None,
+        events: int | None = None,
+    ) -> types.Explanation:
+        """Explain a run."""
+        return self._ask(
+            "GET",
+            "/v1/runs/{id}/explain",
+            {"id": id},
+            query={"output": output, "period": period, "to_date": to_date, "events": events},
+        )
+
+    def get_simulation(self, id: str) -> types.Simulation:
+        """A simulation."""
+        return self._ask("GET", "/v1/simulations/{id}", {"id": id})
+
+    def get_simulations(self, *, limit: int | None = None, cursor: str | None = None) -> types.SimulationPage:
+        """List simulations."""
+        return self._ask("GET", "/v1/simulations", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_simulations(self, *, limit: int | None = None) -> Iterator[types.SimulationState]:
+        """List simulations; every row, page by page."""
+        return self._iterate(self.get_simulations, limit=limit)
 
     def get_unbilled_usage(
         self,
@@ -481,6 +576,30 @@ class Operations:
         """Check a catalog."""
         return self._ask("POST", "/v1/catalogs/check", {}, body=body)
 
+    def post_commit_approvals(
+        self, id: str, body: types.ApprovalRequest, *, idempotency_key: str | None = None
+    ) -> types.Commit:
+        """Approve a commit."""
+        return self._ask(
+            "POST", "/v1/commits/{id}/approvals", {"id": id}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    def post_commit_closings(
+        self, id: str, body: types.ClosingRequest, *, idempotency_key: str | None = None
+    ) -> types.Commit:
+        """Close a commit."""
+        return self._ask(
+            "POST", "/v1/commits/{id}/closings", {"id": id}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    def post_commit_runs(
+        self, id: str, body: types.CommitRunRequest | None = None, *, idempotency_key: str | None = None
+    ) -> types.CommitRun:
+        """Run a commit."""
+        return self._ask(
+            "POST", "/v1/commits/{id}/runs", {"id": id}, headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
     def post_credit_notes(
         self, body: types.PostCreditNotesBody, *, idempotency_key: str | None = None
     ) -> types.Written:
@@ -494,6 +613,24 @@ class Operations:
     def post_events(self, body: types.Event | list[types.Event]) -> types.EventReceipt:
         """Send events."""
         return self._ask("POST", "/v1/events", {}, body=body)
+
+    def post_fee_proposal_accept(self, id: str, *, idempotency_key: str | None = None) -> types.FeeProposal:
+        """Accept a fee proposal."""
+        return self._ask(
+            "POST", "/v1/fee-proposals/{id}/accept", {"id": id}, headers={"Idempotency-Key": idempotency_key}
+        )
+
+    def post_fee_proposal_dispute(
+        self, id: str, body: types.DisputeRequest, *, idempotency_key: str | None = None
+    ) -> types.FeeProposal:
+        """Dispute a fee proposal."""
+        return self._ask(
+            "POST",
+            "/v1/fee-proposals/{id}/dispute",
+            {"id": id},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
 
     def post_invitations(
         self, body: types.NewInvitationBody, *, idempotency_key: str | None = None
@@ -534,6 +671,30 @@ class Operations:
     def post_portal_sessions_exchange(self, body: types.PortalExchange) -> types.Session:
         """Sign in to the portal."""
         return self._ask("POST", "/v1/portal-sessions/exchange", {}, body=body)
+
+    def post_rerating_apply(self, id: str, *, idempotency_key: str | None = None) -> types.ReratingState:
+        """Apply a re-rating."""
+        return self._ask("POST", "/v1/reratings/{id}/apply", {"id": id}, headers={"Idempotency-Key": idempotency_key})
+
+    def post_rerating_cancel(self, id: str, *, idempotency_key: str | None = None) -> types.ReratingState:
+        """Cancel a re-rating."""
+        return self._ask("POST", "/v1/reratings/{id}/cancel", {"id": id}, headers={"Idempotency-Key": idempotency_key})
+
+    def post_reratings(self, body: types.NewRerating, *, idempotency_key: str | None = None) -> types.ReratingState:
+        """Plan a re-rating."""
+        return self._ask("POST", "/v1/reratings", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def post_simulation_cancel(self, id: str, *, idempotency_key: str | None = None) -> types.SimulationState:
+        """Cancel a simulation."""
+        return self._ask(
+            "POST", "/v1/simulations/{id}/cancel", {"id": id}, headers={"Idempotency-Key": idempotency_key}
+        )
+
+    def post_simulations(
+        self, body: types.NewSimulation, *, idempotency_key: str | None = None
+    ) -> types.SimulationState:
+        """Simulate."""
+        return self._ask("POST", "/v1/simulations", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
 
     def post_subscription_change(
         self, key: str, body: types.PostSubscriptionChangeBody | None = None, *, idempotency_key: str | None = None
@@ -594,6 +755,18 @@ class Operations:
     def post_value_model_check(self, key: str, body: dict[str, Any] | str | None = None) -> types.ModelCheck:
         """Check a value model."""
         return self._ask("POST", "/v1/value-models/{key}/check", {"key": key}, body=body)
+
+    def post_value_model_commits(
+        self, key: str, body: types.CommitRequest | None = None, *, idempotency_key: str | None = None
+    ) -> types.CommitMade:
+        """Commit a value model."""
+        return self._ask(
+            "POST",
+            "/v1/value-models/{key}/commits",
+            {"key": key},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
 
     def post_value_model_run(self, key: str, body: types.ModelRun | None = None) -> types.RunAnswer:
         """Run a value model."""

@@ -62,7 +62,7 @@ class PreconditionFailedError(ProblemError):
 
 
 class BodyTooLargeError(ProblemError):
-    """The request's body is too large. Send at most 64 KiB; a value model of 256 KiB; a catalog of 1 MiB; of events 16 MiB, 64 MiB expanded, 100,000."""
+    """The request's body is too large. Send at most 64 KiB; a value model of 256 KiB; a catalog of 1 MiB, of two 2 MiB; of events 16 MiB, 64 MiB expanded, 100,000."""
 
 
 class UnsupportedMediaTypeError(ProblemError):

@@ -38,6 +38,14 @@ class ApiKeyPage(TypedDict):
     next_cursor: str | None
 
 
+class ApprovalRequest(TypedDict):
+    """
+    One side's yes. By whom is the API key: neither the author's, nor the one that approved for the other side.
+    """
+
+    side: Literal['vendor', 'customer']
+
+
 class Attempt(TypedDict):
     """
     One attempt.
@@ -111,6 +119,17 @@ class AuditProof(TypedDict):
     proof: list[str]
 
 
+class CaseRunMade(TypedDict):
+    """
+    The newest run of a case.
+    """
+
+    case: Literal['committed', 'forecast', 'realised']
+    month: str
+    run_hash: str
+    new: bool
+
+
 class CatalogProblem(TypedDict):
     """
     Something wrong with a catalog.
@@ -122,6 +141,104 @@ class CatalogProblem(TypedDict):
     line: int
     column: int
     suggestion: str | None
+
+
+class ChainProblem(TypedDict):
+    """
+    What does not hold.
+    """
+
+    chain: Literal['commits', 'deeds']
+    sequence: int
+    reason: str
+
+
+class ClosingRequest(TypedDict):
+    """
+    How an active commit ends.
+    """
+
+    outcome: Literal['confirmed', 'written_off']
+    reason: str
+
+
+class Commit(TypedDict):
+    """
+    A commit and its state; as a line of `valueverse value log`.
+    """
+
+    commit: str
+    model: str
+    author: str
+    parent: str | None
+    state: Literal['proposed', 'approved_by_vendor', 'approved_by_customer', 'active', 'superseded', 'confirmed', 'written_off']
+    approvals: dict[str, str]
+
+
+class CommitDiff(TypedDict):
+    """
+    What differs between two commits; as `valueverse value diff --json`.
+    """
+
+    before: str
+    after: str
+    changes: list[dict[str, Any]]
+    money: dict[str, Any]
+    no_money: str | None
+
+
+class CommitMade(TypedDict):
+    """
+    A commit and what it fixes; as `valueverse value commit --json`.
+    """
+
+    commit: str
+    model: str
+    state: str
+    new: bool
+    start: str | None
+    baseline: dict[str, float]
+    expected: dict[str, float]
+
+
+class CommitPage(TypedDict):
+    """
+    A page of commits, the oldest first.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[Commit]
+
+
+class CommitRunRequest(TypedDict):
+    """
+    For which months a commit is run.
+    """
+
+    month: NotRequired[str | None]
+
+
+class CommitStep(TypedDict):
+    """
+    Something that was done to a commit.
+    """
+
+    commit: str
+    action: Literal['proposed', 'vendor', 'customer', 'confirmed', 'written_off']
+    by: str
+    at: str
+    reason: str | None
+
+
+class ComputationProblem(TypedDict):
+    """
+    Why there is no result, or why a plan was not applied; `message` names the cure.
+    """
+
+    code: str
+    message: str
+    path: str
 
 
 class CreditedLine(TypedDict):
@@ -202,6 +319,14 @@ class DeliveryPage(TypedDict):
     has_more: bool
     next_cursor: str | None
     data: list[Delivery]
+
+
+class DisputeRequest(TypedDict):
+    """
+    Why a fee is disputed.
+    """
+
+    reason: str
 
 
 class Endpoint(TypedDict):
@@ -308,6 +433,62 @@ class EventResult(TypedDict):
     path: NotRequired[str | None]
 
 
+class Explanation(TypedDict):
+    """
+    Formulas, values and units, down to metrics and events; as `valueverse value explain --json`.
+    """
+
+    run_hash: str
+    root: Any
+    value: float | None
+    unit: str
+    nodes: list[dict[str, Any]]
+
+
+class FeeDue(TypedDict):
+    """
+    A fee that was proposed now.
+    """
+
+    proposal: str
+    charge: str
+    amount: str
+    currency: str
+
+
+class FeeProposal(TypedDict):
+    """
+    A fee for an outcome; as a line of `valueverse value proposals`.
+    """
+
+    proposal: str
+    model: str
+    customer: str
+    subscription: str
+    charge: str
+    commit_id: str
+    run_hash: str
+    first_day: str
+    last_day: str
+    realised_value: str
+    binding: Literal['none', 'floor', 'cap']
+    amount: str
+    currency: str
+    state: Literal['open', 'disputed', 'approved', 'withdrawn']
+    disputable_until: str
+    invoice: str | None
+
+
+class FeeProposalPage(TypedDict):
+    """
+    A page of fee proposals, the oldest first.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[FeeProposal]
+
+
 class FoundEvent(TypedDict):
     """
     An event in a list; `GET /v1/events/{source}/{id}` says what became of it.
@@ -334,6 +515,19 @@ class Health(TypedDict):
     """
 
     status: str
+
+
+class InputShare(TypedDict):
+    """
+    What an input adds to the difference.
+    """
+
+    input: str
+    unit: str
+    before: float
+    after: float
+    share: str
+    exact: str
 
 
 class Invitation(TypedDict):
@@ -495,6 +689,15 @@ class ModelSummary(TypedDict):
     written_at: str
 
 
+class MonthRefused(TypedDict):
+    """
+    A month that a commit could not be run for, or whose fee could not be worked out.
+    """
+
+    month: str
+    reason: str
+
+
 class NewEndpoint(TypedDict):
     """
     An endpoint to make.
@@ -530,6 +733,33 @@ class NewPortalLink(TypedDict):
 
     customer: str
     expires_in_minutes: NotRequired[int]
+
+
+Customer1: TypeAlias = str
+
+
+NewRerating = TypedDict(
+    'NewRerating',
+    {
+        'from': str,
+        'to': str,
+        'customers': NotRequired[list[Customer1]],
+        'catalog': NotRequired[str | None],
+    },
+)
+
+
+NewSimulation = TypedDict(
+    'NewSimulation',
+    {
+        'catalog': str,
+        'compare': NotRequired[str | None],
+        'from': NotRequired[str | None],
+        'to': NotRequired[str | None],
+        'known_at': NotRequired[str | None],
+        'run_at': NotRequired[list[str]],
+    },
+)
 
 
 class TaxRates(TypedDict):
@@ -702,7 +932,7 @@ class Problem(TypedDict):
     | `urn:valueverse:problem:conflict` | 409 | It contradicts what is known | Read `detail`: what it names is there, or over, already. |
     | `urn:valueverse:problem:idempotency-in-flight` | 409 | A request with this key is being answered | Send it again in a second: it will have its answer. |
     | `urn:valueverse:problem:precondition-failed` | 412 | It has changed since you read it | Read it again, and send the change with the ETag of what you read. |
-    | `urn:valueverse:problem:body-too-large` | 413 | The request's body is too large | Send at most 64 KiB; a value model of 256 KiB; a catalog of 1 MiB; of events 16 MiB, 64 MiB expanded, 100,000. |
+    | `urn:valueverse:problem:body-too-large` | 413 | The request's body is too large | Send at most 64 KiB; a value model of 256 KiB; a catalog of 1 MiB, of two 2 MiB; of events 16 MiB, 64 MiB expanded, 100,000. |
     | `urn:valueverse:problem:unsupported-media-type` | 415 | The request's media type or encoding is not supported | Send what `Accept-Post` or `errors` lists. |
     | `urn:valueverse:problem:invalid-request` | 422 | The request has invalid values | Correct what `errors` lists. |
     | `urn:valueverse:problem:idempotency-mismatch` | 422 | The key came with another request before | Take a new key for each write; the same one to repeat it. |
@@ -719,6 +949,16 @@ class Problem(TypedDict):
     detail: str
     instance: str
     errors: NotRequired[list[Error]]
+
+
+class Progress(TypedDict):
+    """
+    How far it is.
+    """
+
+    step: str | None
+    done: int
+    of: int
 
 
 PublishedCatalog = TypedDict(
@@ -780,6 +1020,23 @@ class ReadyModelText(TypedDict):
     text: str
 
 
+class Realisation(TypedDict):
+    """
+    Two cases of a commit and what each input adds to their difference: Shapley shares, which add up exactly; as
+    `valueverse value variance --json`.
+    """
+
+    commit: str
+    model: str
+    month: str
+    output: str
+    unit: str
+    before: str
+    after: str
+    difference: str
+    shares: list[InputShare]
+
+
 class RefreshRequest(TypedDict):
     """
     A refresh token to exchange.
@@ -835,6 +1092,30 @@ class Replayed(TypedDict):
     next_cursor: str | None
 
 
+class ReratingResult(TypedDict):
+    """
+    What `valueverse rerate plan` answers: differences of each customer, invoice and line.
+    """
+
+    plan: dict[str, Any]
+
+
+class ReratingState(TypedDict):
+    """
+    A plan of a re-rating, without its differences.
+    """
+
+    id: str
+    status: Literal['waiting', 'running', 'done', 'failed', 'cancelled', 'applying', 'applied', 'stale']
+    progress: Progress
+    problem: ComputationProblem | None
+    requested_by: str
+    requested_at: str
+    ended_at: str | None
+    applied_at: str | None
+    applied_invoices: int | None
+
+
 class RotatedKey(TypedDict):
     """
     A new API key that may do what another may.
@@ -871,6 +1152,16 @@ class RunAnswer(TypedDict):
     draws: int
     seed: int
     run_hash: str
+
+
+class RunResult(TypedDict):
+    """
+    A result of a run.
+    """
+
+    name: str
+    value: str
+    unit: str
 
 
 class SecretRotation(TypedDict):
@@ -915,6 +1206,32 @@ class Session(TypedDict):
     refresh_token: str
     token_type: Literal['Bearer']
     expires_in: int
+
+
+SimulationResult = TypedDict(
+    'SimulationResult',
+    {
+        'from': str,
+        'to': str,
+        'invoices': NotRequired[list[dict[str, Any]] | None],
+        'changes': NotRequired[list[dict[str, Any]] | None],
+        'notes': list[str],
+    },
+)
+
+
+class SimulationState(TypedDict):
+    """
+    A simulation, without its result.
+    """
+
+    id: str
+    status: Literal['waiting', 'running', 'done', 'failed', 'cancelled']
+    progress: Progress
+    problem: ComputationProblem | None
+    requested_by: str
+    requested_at: str
+    ended_at: str | None
 
 
 class Step(TypedDict):
@@ -1058,6 +1375,19 @@ class UserPage(TypedDict):
     next_cursor: str | None
 
 
+class Verification(TypedDict):
+    """
+    The chains of the tenant's commits and of what was done to them, worked out again; as
+    `valueverse value verify --json`.
+    """
+
+    ok: bool
+    commits: int
+    deeds: int
+    head: str | None
+    problems: list[ChainProblem]
+
+
 class WaitingEvent(TypedDict):
     """
     An event that the API has received and no ingestion has taken yet.
@@ -1069,6 +1399,21 @@ class WaitingEvent(TypedDict):
     reason: NotRequired[str | None]
     message: NotRequired[str | None]
     path: NotRequired[str | None]
+
+
+class WholeCommit(TypedDict):
+    """
+    A commit with what it froze and what was done to it.
+    """
+
+    commit: str
+    model: str
+    author: str
+    parent: str | None
+    state: Literal['proposed', 'approved_by_vendor', 'approved_by_customer', 'active', 'superseded', 'confirmed', 'written_off']
+    approvals: dict[str, str]
+    history: list[CommitStep]
+    document: str
 
 
 class Written(TypedDict):
@@ -1103,6 +1448,35 @@ class CatalogPage(TypedDict):
     data: list[PublishedCatalog]
     has_more: bool
     next_cursor: str | None
+
+
+class CommitRequest(TypedDict):
+    """
+    What is frozen with the model; as the options of `valueverse value commit`. The author is the API key.
+    """
+
+    version: NotRequired[int | None]
+    scenario: NotRequired[str]
+    seed: NotRequired[int]
+    customer: NotRequired[str | None]
+    start: NotRequired[str | None]
+    parent: NotRequired[str | None]
+    reason: NotRequired[str | None]
+    data: NotRequired[list[MetricRow] | None]
+
+
+class CommitRun(TypedDict):
+    """
+    What running a commit gave.
+    """
+
+    commit: str
+    model: str
+    known_at: str
+    runs: list[CaseRunMade]
+    added: int
+    proposals: list[FeeDue]
+    refused: list[MonthRefused]
 
 
 class EventFate(TypedDict):
@@ -1276,6 +1650,75 @@ class PostOneOffsBody(TypedDict):
     currency: str
     service_period: NotRequired[ServicePeriod | None]
     on: NotRequired[str | None]
+
+
+class Rerating(TypedDict):
+    """
+    A plan of a re-rating.
+    """
+
+    id: str
+    status: Literal['waiting', 'running', 'done', 'failed', 'cancelled', 'applying', 'applied', 'stale']
+    progress: Progress
+    problem: ComputationProblem | None
+    requested_by: str
+    requested_at: str
+    ended_at: str | None
+    applied_at: str | None
+    applied_invoices: int | None
+    result: ReratingResult | None
+
+
+class ReratingPage(TypedDict):
+    """
+    A page of plans of re-ratings.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[ReratingState]
+
+
+class Run(TypedDict):
+    """
+    A run of a commit, with what it used.
+    """
+
+    run_hash: str
+    commit: str
+    model: str
+    case: Literal['committed', 'forecast', 'realised']
+    month: str
+    known_at: str
+    computed_at: str
+    content_hash: str
+    results: list[RunResult]
+    document: dict[str, Any]
+
+
+class Simulation(TypedDict):
+    """
+    A simulation.
+    """
+
+    id: str
+    status: Literal['waiting', 'running', 'done', 'failed', 'cancelled']
+    progress: Progress
+    problem: ComputationProblem | None
+    requested_by: str
+    requested_at: str
+    ended_at: str | None
+    result: SimulationResult | None
+
+
+class SimulationPage(TypedDict):
+    """
+    A page of simulations.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[SimulationState]
 
 
 class UnbilledCustomer(TypedDict):
