@@ -24,6 +24,7 @@ from serving_api.routes import (
     customers,
     docs,
     event_fates,
+    event_stream,
     events,
     explained_lines,
     invoices,
@@ -135,6 +136,8 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     routes: dict[str, list[BaseRoute]] = {
         "billing": [
             Route("/v1/invoices/{number}", invoices.get_invoice, methods=["GET"]),
+            # Before the address that takes any path.
+            *event_stream.router.routes,
             Route(event_fates.PATH, event_fates.get_event, methods=["GET"]),
         ],
         "": [

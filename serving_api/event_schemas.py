@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from serving_api.schemas import EventKey, Key
+
 
 class EventCounts(BaseModel):
     """Events of a request by what becomes of them, as far as the request shows it."""
@@ -41,6 +43,23 @@ class EventReceipt(BaseModel):
     ]
     counts: EventCounts
     results: Annotated[list[EventResult], Field(description="One of each event, in the order of the request.")]
+
+
+class EventStreamQuery(BaseModel):
+    """Which events are followed, and how long."""
+
+    model_config = ConfigDict(extra="forbid")
+    type: Annotated[EventKey | None, Field(examples=["api.usage"])] = None
+    customer: Annotated[Key | None, Field(examples=["chat"])] = None
+    seconds: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=300,
+            description="After which it ends, sooner with the access token. 0: at once, after what came behind "
+            "`Last-Event-ID`.",
+        ),
+    ] = 300
 
 
 class WaitingEvent(BaseModel):

@@ -33,6 +33,19 @@ EVENT_SCHEMA: dict[str, Any] = {
     },
 }
 """An event, as the component ``Event`` of the OpenAPI document."""
+EVENT_STREAM = """: begun
+
+id: 1700126402118-0.1
+event: received
+data: {"source":"gateway","id":"req-1042","type":"api.usage","customer":"chat","status":"accepted"}
+
+: heartbeat
+
+event: end
+data: {"reason":"time_is_over"}
+
+"""
+"""What a stream of events looks like."""
 _SCHEMA = {"$ref": "#/components/schemas/Event"}
 _LIST = {"type": "array", "items": _SCHEMA, "minItems": 1, "maxItems": 100_000}
 _ONE = {"summary": "One event", "value": _EVENT}

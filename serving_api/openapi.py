@@ -132,6 +132,7 @@ _PROBLEMS_OF = {
         "unavailable",
     ),
     ("/v1/events", "get"): _READ,
+    ("/v1/events/stream", "get"): _READ,
     ("/v1/events/{source}/{id}", "get"): _READ,
     ("/v1/invoices", "get"): _READ,
     ("/v1/invoices/{number}", "get"): (*_READ, "not-renderable"),
@@ -308,7 +309,7 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
     by_status: dict[int, list[str]] = {}
     for name in names:
         by_status.setdefault(KINDS[name].status, []).append(name)
-    if method == "get" and (path, method) in _PROBLEMS_OF:
+    if method == "get" and (path, method) in _PROBLEMS_OF and "text/event-stream" not in responses["200"]["content"]:
         parameters.append(_CONDITION)
         by_status[400].append("unsupported-version")
         responses["304"] = {"description": "What the client has still holds.", "headers": _headers(("ETag",))}

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
+
+import orjson
+import polars as pl
 
 from serving_api.metrics import EVENTS
 from serving_api.problems import Problem
 from serving_api.security.authentication import insufficient_scope, spend_events
 from serving_api.service import service_of
+from valueverse.dates import utc_text, utc_texts
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -59,4 +64,13 @@ async def store_events(request: Request, identity: Identity, judged: JudgedEvent
     sent_by = (judged.root.hex(), identity.key_prefix, request_id, bool(judged.billing_types))
     await service_of(request).database.call("receive_events", identity.tenant, *stored, *sent_by)
     EVENTS.inc(judged.events)
+    await service_of(request).live.publish(identity.tenant, partial(_told, judged, receipt, moment))
     return receipt
+
+
+def _told(judged: JudgedEvents, receipt: uuid.UUID, moment: datetime) -> bytes:
+    """What whoever follows events is told of a request."""
+    request = {"batch": str(receipt), "received_at": utc_text(moment)}
+    shown = judged.first.with_columns(utc_texts(pl.col("time")).alias("time"))
+    events = [row | request for row in shown.iter_rows(named=True)]
+    return orjson.dumps([events, judged.events - len(events)])

@@ -12,6 +12,7 @@ from serving_api.cursors import Cursors
 from serving_api.database import Database
 from serving_api.engine import Engine
 from serving_api.intake import Intake
+from serving_api.live_events import LiveEvents
 from serving_api.security.attempts import Attempts
 from serving_api.security.hashing import Hashing
 from serving_api.security.rate_limits import REQUESTS, Limiter
@@ -51,6 +52,11 @@ class Service:
     def intake(self) -> Intake:
         """Memory for bodies of events."""
         return Intake()
+
+    @cached_property
+    def live(self) -> LiveEvents:
+        """Who is told of events as they are received."""
+        return LiveEvents(self.settings.redis_url, self.log)
 
     @cached_property
     def explaining(self) -> CapacityLimiter:
@@ -127,6 +133,7 @@ class Service:
         await self.database.close()
         await self.limiter.close()
         await self.attempts.close()
+        await self.live.close()
         self.engine.close()
 
 

@@ -111,6 +111,15 @@ class Tokens:
         self._seen[token] = (expires, identity)
         return identity
 
+    def expiry(self, token: str) -> int:
+        """When a token expires that ``verify`` takes, in seconds since 1970.
+
+        Raises:
+            Problem: as ``verify``.
+        """
+        expires, _ = self._verified(token)
+        return expires
+
     def _verified(self, token: str) -> tuple[int, Identity]:
         if len(token) > _LONGEST:
             raise refused_token()

@@ -45,6 +45,8 @@ CALLS: dict[str, str | None] = {
     "refresh_session('acme', 'expired', 'new', '1 h', '0 s')": f"[('ended', UUID('{FAMILY}'), 'k1', [], None)]",
     "refresh_session('acme', 'of a revoked key', 'new', '1 h', '0 s')": _ENDED,
     "refresh_session('acme', 'only birch', 'new', '1 h', '0 s')": "[('unknown', None, None, None, None)]",
+    f"session_open('acme', '{FAMILY}')": "[(True,)]",
+    f"session_open('acme', '{OF_BIRCH}')": "[(False,)]",
     f"close_session('acme', '{FAMILY}')": None,
     f"create_portal_link('acme', '{FAMILY}', 'c1', 'made', '1 h', 'k1', '')": "[('made',)]",
     f"create_portal_link('acme', '{FAMILY}', 'only birch', 'made', '1 h', 'k1', '')": "[('unknown',)]",

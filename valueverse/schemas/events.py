@@ -29,6 +29,15 @@ EVENTS = Contract(
 )  # fmt: skip
 """Accepted events, append only. ``data`` is JSON text, null voids; ``event_date`` is the UTC date of ``time``."""
 
+FOUND_EVENTS = Contract(
+    {
+        "source": TEXT, "id": TEXT, "type": TEXT, "customer": TEXT, "subscription": TEXT, "time": INSTANT,
+        "status": TEXT, "reason": TEXT, "message": TEXT, "path": TEXT,
+    },
+    nullable=("source", "id", "type", "customer", "subscription", "time", "reason", "message", "path"),
+)  # fmt: skip
+"""Events of one tenant's request and what was found of them: ``accepted``, ``duplicate`` or ``refused``."""
+
 QUARANTINE = Contract(
     {
         "tenant": TEXT, "source": TEXT, "id": TEXT, "type": TEXT, "file": TEXT, "file_hash": TEXT, "line": pl.Int64(),

@@ -73,6 +73,7 @@ def addresses(tenant: str) -> dict[str, str]:
         "/v1/users/{user}": f"/v1/users/{user_of(tenant)}",
         "/v1/invitations": "/v1/invitations",
         "/v1/events": "/v1/events",
+        "/v1/events/stream": "/v1/events/stream?seconds=0",
         "/v1/events/{source}/{id}": f"/v1/events/{quote(waiting_event(tenant)['source'], safe='')}/e%2F1",
     }
 
@@ -155,6 +156,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "invoice_parties": ("%s", [customer]),
         "invoice_catalog": ("%s", [f"hash of {owner}"]),
         "invoice_history": ("%s", [f"{owner}-000001"]),
+        "session_open": ("%s", [invoice_id(owner, "family")]),
         "customers": ("null, 100", []),
         "rejected_events": ("null, null, 100", []),
         "audit_entries": ("null, null, 100", []),

@@ -13,7 +13,7 @@ from valueverse.audit import leaf_hash, root_hash
 from valueverse.errors import RefusalError
 from valueverse.events import IS_BILLING, read_lines
 from valueverse.landing import event_texts, expand, guarded
-from valueverse.schemas.events import PARSED_LINES
+from valueverse.schemas.events import FOUND_EVENTS, PARSED_LINES
 from valueverse.services.ingestion.deduplication import with_repeats
 from valueverse.services.ingestion.file_validation import judged_lines
 from valueverse.services.ingestion.waiting_events import key_bytes
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from valueverse.landing import Form
 
+SHOWN = 200
+"""Events of a request that whoever follows events is told of."""
 _LINES = PARSED_LINES.part("line", "raw")
 _OUTCOME = pl.when(pl.col("reason") == "duplicate").then(pl.lit("duplicate")).otherwise(pl.lit("refused"))
 _STATUS = pl.when(pl.col("reason").is_null()).then(pl.lit("accepted")).otherwise(_OUTCOME).alias("status")
@@ -41,6 +43,7 @@ class JudgedEvents:
         key_hashes: 16 bytes of each event's key, in the order of ``body``.
         billing_types: types of those that are billing events.
         counts: events that are accepted, duplicate (of an earlier one of the request) and refused.
+        first: FOUND_EVENTS of the first of them.
         results: a JSON list: source, id, status and leaf of each; reason, message and path of what is not accepted.
         root: root of the Merkle tree over the events as they came; an event's ``leaf`` is its hash there.
     """
@@ -51,6 +54,7 @@ class JudgedEvents:
     key_hashes: bytes
     billing_types: list[str]
     counts: dict[str, int]
+    first: pl.DataFrame
     results: bytes
     root: bytes
 
@@ -90,6 +94,7 @@ def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEv
         key_hashes=key_bytes(judged),
         billing_types=sorted(judged.filter(IS_BILLING)["type"].unique()),
         counts=counts,
+        first=FOUND_EVENTS.conform(judged.head(SHOWN)),
         results=_results(judged, leaves),
         root=root_hash(leaves),
     )

@@ -1,0 +1,266 @@
+"""Events as they are received, told to whoever listens: through Valkey, so that each worker tells of what all receive.
+
+A tenant's requests of events are kept in a stream of its own, and only while somebody listens or has just done so: for
+some minutes and up to some hundred of them, so that a listener who comes back misses nothing. Nobody who is slow is
+waited for, and nothing here holds up what receives: events are stored, whether anybody hears of them or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import deque
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow as pa
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from serving_api.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import structlog
+
+KEPT = 256
+"""Requests that are kept of a tenant."""
+_KEPT_SECONDS = 600
+MOST_LISTENERS = 10
+"""Of one tenant in one process."""
+_MOST_OF_ALL = 200
+"""Listeners in one process."""
+_MOST_WAITING = 32
+"""Requests that wait for one listener: who is further behind is too slow."""
+_AT_ONCE = 16
+_BLOCK = 5_000
+"""Milliseconds for which one question to Valkey waits for an answer."""
+_PAUSE = 5.0
+_PLACE = re.compile(r"(\d{1,15})-(\d{1,10})(?:\.(\d{1,6}))?", re.ASCII)
+_AWAY = (RedisError, OSError, TimeoutError)
+
+Place = tuple[int, int, int]
+"""Where an event stands among those of its tenant: that of its request, and its number in it."""
+BEGINNING: Place = (0, 0, 0)
+
+
+def read_place(text: str) -> Place | None:
+    """A place as ``write_place`` writes it; None: it is none."""
+    found = _PLACE.fullmatch(text)
+    return None if found is None else (int(found[1]), int(found[2]), int(found[3] or 0))
+
+
+def write_place(place: Place) -> str:
+    """A place as text."""
+    return "{}-{}.{}".format(*place)
+
+
+def behind(place: Place) -> Place:
+    """The place behind all events of a request."""
+    return (*place[:2], 999_999)
+
+
+@dataclass(frozen=True)
+class Told:
+    """The events of one request.
+
+    Attributes:
+        place: of the request.
+        events: the first of them, as JSON values.
+        more: how many there were beside these.
+    """
+
+    place: Place
+    events: list[dict[str, Any]]
+    more: int
+
+
+@dataclass
+class Listener:
+    """Somebody who is told of a tenant's requests.
+
+    Attributes:
+        slow: more of them wait than may, and nothing is told any more.
+    """
+
+    waiting: deque[Told] = field(default_factory=deque)
+    slow: bool = False
+    _came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, told: Told) -> None:
+        """Put a request behind those that wait."""
+        if len(self.waiting) >= _MOST_WAITING:
+            self.slow = True
+            self.waiting.clear()
+        if not self.slow:
+            self.waiting.append(told)
+        self._came.set()
+
+    async def next(self, seconds: float) -> Told | None:
+        """The next request; None where none comes in time, or the listener is too slow."""
+        if not self.waiting and not self.slow:
+            self._came.clear()
+            try:
+                async with asyncio.timeout(max(0, seconds)):
+                    await self._came.wait()
+            except TimeoutError:
+                return None
+        return self.waiting.popleft() if self.waiting else None
+
+
+@dataclass
+class _Audience:
+    listeners: list[Listener] = field(default_factory=list)
+    reader: asyncio.Task[None] | None = None
+
+
+class LiveEvents:
+    """What is received of tenants, and who listens in this process.
+
+    Args:
+        url: of Valkey.
+        log: gets a line when Valkey does not answer.
+    """
+
+    def __init__(self, url: str, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._log = log
+        once = Retry(NoBackoff(), 0)
+        self._valkey = Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=once)
+        self._reading = Redis.from_url(url, socket_timeout=_BLOCK / 1000 + 5, socket_connect_timeout=1, retry=once)
+        self._silent_until = 0.0
+        self._audiences: dict[str, _Audience] = {}
+
+    async def publish(self, tenant: str, make: Callable[[], bytes]) -> None:
+        """Tell of a request of the tenant, if anybody listens; ``make`` gives its JSON, a list of events and how many
+        more there are. Never fails: who listens may miss it, nobody else does."""
+        if time.monotonic() < self._silent_until:
+            return
+        try:
+            if not await self._valkey.exists(_wanted(tenant)):
+                return
+            entry = pa.compress(make(), codec="zstd", asbytes=True)
+            async with self._valkey.pipeline(transaction=True) as pipeline:
+                pipeline.xadd(_stream(tenant), {"e": entry}, maxlen=KEPT, approximate=False)
+                pipeline.expire(_stream(tenant), _KEPT_SECONDS)
+                await pipeline.execute()
+        except _AWAY as error:
+            self._silent_until = time.monotonic() + _PAUSE
+            self._log.warning("nobody is told of events", reason=str(error) or type(error).__name__)
+
+    @asynccontextmanager
+    async def listening(self, tenant: str) -> AsyncIterator[Listener]:
+        """A listener of the tenant's requests from now on.
+
+        Raises:
+            Problem: ``rate-limited``: too many listen; ``unavailable``.
+        """
+        audience = self._audiences.setdefault(tenant, _Audience())
+        everybody = sum(len(one.listeners) for one in self._audiences.values())
+        if len(audience.listeners) >= MOST_LISTENERS or everybody >= _MOST_OF_ALL:
+            detail = f"{MOST_LISTENERS} streams of a tenant are open at once in a process; end one of them."
+            raise Problem("rate-limited", detail, headers={"Retry-After": "15"})
+        listener = Listener()
+        audience.listeners.append(listener)
+        try:
+            await self.want(tenant)
+            if audience.reader is None:
+                audience.reader = asyncio.create_task(self._read(tenant, audience, await self.last(tenant)))
+            yield listener
+        finally:
+            audience.listeners.remove(listener)
+            if not audience.listeners and self._audiences.get(tenant) is audience:
+                del self._audiences[tenant]
+                if audience.reader is not None:
+                    audience.reader.cancel()
+
+    async def want(self, tenant: str) -> None:
+        """Say that somebody listens: requests are kept from now on, for some minutes.
+
+        Raises:
+            Problem: ``unavailable``.
+        """
+        try:
+            await self._valkey.set(_wanted(tenant), 1, ex=_KEPT_SECONDS)
+        except _AWAY as error:
+            raise _unavailable() from error
+
+    async def last(self, tenant: str) -> Place:
+        """The place behind all that is kept of the tenant.
+
+        Raises:
+            Problem: ``unavailable``.
+        """
+        try:
+            found: Any = await self._valkey.xrevrange(_stream(tenant), count=1)
+        except _AWAY as error:
+            raise _unavailable() from error
+        return behind((*_request(found[0][0]), 0)) if found else BEGINNING
+
+    async def kept(self, tenant: str, after: Place) -> tuple[list[Told], bool]:
+        """What is kept of the tenant's requests from the one of the place ``after`` on, and whether that is all that
+        came since.
+
+        Raises:
+            Problem: ``unavailable``.
+        """
+        try:
+            found: Any = await self._valkey.xrange(_stream(tenant), min=f"{after[0]}-{after[1]}")
+        except _AWAY as error:
+            raise _unavailable() from error
+        told = [_told(one, fields) for one, fields in found]
+        return told, after == BEGINNING or (bool(told) and told[0].place[:2] == after[:2])
+
+    async def _read(self, tenant: str, audience: _Audience, after: Place) -> None:
+        last = f"{after[0]}-{after[1]}"
+        while audience.listeners:
+            try:
+                found: Any = await self._reading.xread({_stream(tenant): last}, count=_AT_ONCE, block=_BLOCK)
+            except _AWAY as error:
+                self._log.warning("nothing is heard of events", reason=str(error) or type(error).__name__)
+                await asyncio.sleep(1)
+                continue
+            for one, fields in found[0][1] if found else ():
+                last = one
+                told = _told(one, fields)
+                for listener in audience.listeners:
+                    listener.tell(told)
+
+    async def close(self) -> None:
+        """Tell nobody of anything any more."""
+        for audience in list(self._audiences.values()):
+            if audience.reader is not None:
+                audience.reader.cancel()
+            for listener in audience.listeners:
+                listener.slow = True
+                listener.tell(Told(BEGINNING, [], 0))
+        await self._valkey.aclose()
+        await self._reading.aclose()
+
+
+def _stream(tenant: str) -> str:
+    return f"valueverse:events:{tenant}"
+
+
+def _wanted(tenant: str) -> str:
+    return f"valueverse:events-wanted:{tenant}"
+
+
+def _request(name: bytes) -> tuple[int, int]:
+    moment, _, number = name.decode().partition("-")
+    return int(moment), int(number)
+
+
+def _told(name: bytes, fields: dict[bytes, bytes]) -> Told:
+    with pa.CompressedInputStream(pa.BufferReader(fields[b"e"]), "zstd") as stream:
+        events, more = orjson.loads(stream.read())
+    return Told((*_request(name), 0), events, more)
+
+
+def _unavailable() -> Problem:
+    return Problem("unavailable", "Live events cannot be read.", headers={"Retry-After": "5"})

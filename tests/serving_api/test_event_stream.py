@@ -1,0 +1,255 @@
+"""Live events over HTTP: what any worker receives is told to whoever follows, of one tenant, and to nobody too slow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from serving_api import live_events
+from serving_api.routes import event_stream
+from serving_api.security import tokens
+from tests.support.landing import event
+from tests.support.serving import Api, assert_problem, bearer, serving
+from valueverse.platform.access.api_keys import issue_api_key, prefix_of
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
+STREAM = "/v1/events/stream"
+
+
+def told(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """Kind and data of each event of a stream; the id of the event among its data."""
+    found = []
+    for block in text.split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if lines:
+            found.append((lines["event"], json.loads(lines["data"]) | ({"at": lines["id"]} if "id" in lines else {})))
+    return found
+
+
+def named(text: str) -> list[str]:
+    """Ids of the events that were received."""
+    return [data["id"] for kind, data in told(text) if kind == "received"]
+
+
+async def send(api: Api, *events: Any, tenant: str = "acme") -> None:
+    answer = await api.client.post("/v1/events", json=list(events), headers=bearer(api.keys[tenant]))
+    assert answer.status_code == 202, answer.text
+
+
+async def follow(api: Api, tenant: str = "acme", after: str | None = None, **query: Any) -> str:
+    """What a stream holds that ends at once."""
+    headers = {} if after is None else {"last-event-id": after}
+    answer = await api.get(tenant, STREAM, headers, seconds=0, **query)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "content-length" not in answer.headers
+    return answer.text
+
+
+async def test_events_are_told_with_what_was_found_of_them_and_go_on_behind_the_last_that_came(api: Api) -> None:
+    begun = await follow(api)
+    assert told(begun) == [("end", {"reason": "time_is_over"})]
+    await send(
+        api, event("a", {"n": 1}, subject="c1/s1"), event("a", {"n": 1}, subject="c1/s1"), event("b", time="noon")
+    )
+    await send(api, event("c", type="other", subject="c2"))
+    whole = await follow(api, after="0-0.0")
+    (kind, first), (_, again), (_, wrong), (_, other), _ = told(whole)
+    assert (kind, first["status"], again["status"], wrong["status"]) == ("received", "accepted", "duplicate", "refused")
+    assert (first["customer"], first["subscription"], first["type"]) == ("c1", "s1", "call")
+    assert (wrong["id"], wrong["reason"]) == ("b", "bad_time")
+    assert uuid.UUID(first["batch"]) != uuid.UUID(other["batch"])
+    assert named(await follow(api, after=again["at"])) == ["b", "c"]
+    assert told(await follow(api, after=other["at"])) == [("end", {"reason": "time_is_over"})]
+    assert named(await follow(api, after="0-0.0", customer="c2")) == ["c"]
+    assert named(await follow(api, after="0-0.0", type="call", customer="c1")) == ["a", "a"]
+
+
+async def test_events_that_are_not_kept_any_more_are_a_gap(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_events, "KEPT", 2)
+    await follow(api)
+    for number in range(4):
+        await send(api, event(f"g{number}"))
+    kinds = [kind for kind, _ in told(await follow(api, after="1700000000000-0.1"))]
+    assert kinds == ["gap", "received", "received", "end"]
+
+
+async def test_of_a_large_request_the_first_are_told_and_how_many_more_there_are(api: Api) -> None:
+    await follow(api)
+    await send(api, *(event(f"l{number}") for number in range(250)))
+    text = await follow(api, after="0-0.0")
+    large = [one for one in named(text) if one.startswith("l")]
+    [(_, more)] = [one for one in told(text) if one[0] == "more"]
+    assert (large, more["events"]) == ([f"l{number}" for number in range(200)], 50)
+    assert told(await follow(api, after=more["at"])) == [("end", {"reason": "time_is_over"})]
+
+
+async def test_what_cannot_be_followed_is_refused(api: Api) -> None:
+    for headers, query in (({"last-event-id": "x"}, {}), ({}, {"seconds": 301}), ({}, {"subject": "c1"})):
+        assert_problem(await api.get("acme", STREAM, headers, **query), 422, "invalid-request")
+    sender = bearer(api.token("acme", "events:write"))
+    assert_problem(await api.client.get(STREAM, headers=sender), 403, "insufficient-scope")
+
+
+@pytest.mark.security
+async def test_a_tenant_follows_its_own_events_alone_whatever_place_it_names(api: Api) -> None:
+    for tenant in ("acme", "birch"):
+        await follow(api, tenant)
+    await send(api, event("of-acme"), tenant="acme")
+    await send(api, event("of-birch"), tenant="birch")
+    theirs = told(await follow(api, "acme", after="0-0.0"))[-2][1]["at"]
+    for after in ("0-0.0", theirs):
+        text = await follow(api, "birch", after=after)
+        assert "of-acme" not in text
+    assert named(await follow(api, "birch", after="0-0.0")) == ["of-birch"]
+
+
+@asynccontextmanager
+async def streaming(api: Api, session: dict[str, str], seconds: int = 60) -> AsyncIterator[asyncio.Task[str]]:
+    """A stream that has begun; the task gives all of it once it has ended."""
+    begun = asyncio.Event()
+    whole: list[bytes] = []
+
+    async def take(piece: bytes) -> None:
+        whole.append(piece)
+        begun.set()
+
+    task = asyncio.create_task(answered(api, session, seconds, take))
+    await asyncio.wait_for(begun.wait(), 30)
+    try:
+        yield task
+    finally:
+        task.cancel()
+
+
+async def answered(api: Api, session: dict[str, str], seconds: int, take: Callable[[bytes], Awaitable[None]]) -> str:
+    """What the app sends of a stream, which ``take`` is given piece by piece; the next one waits for it."""
+    pieces: list[bytes] = []
+    request = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> Any:
+        for message in request:
+            return message
+        return await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            assert message["status"] == 200
+        elif message["body"]:
+            pieces.append(message["body"])
+            await take(message["body"])
+
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": STREAM, "raw_path": b"",
+        "query_string": f"seconds={seconds}".encode(), "client": ("10.0.0.1", 1), "server": ("api", 80),
+        "headers": [(b"authorization", session["Authorization"].encode())],
+    }  # fmt: skip
+    await api.app(scope, receive, send)
+    return b"".join(pieces).decode()
+
+
+async def test_what_one_process_receives_another_tells_of_at_once(
+    api: Api, module_settings: Settings, keys: dict[str, str]
+) -> None:
+    session = bearer((await api.sign_in("acme"))["access_token"])
+    async with (
+        serving(module_settings, keys) as other,
+        streaming(api, session, 2) as one,
+        streaming(other, session, 2) as second,
+    ):
+        await send(api, event("from-one"))
+        await send(other, event("from-other"))
+        await send(other, event("of-birch"), tenant="birch")
+        for stream in (one, second):
+            assert named(await stream) == ["from-one", "from-other"]
+
+
+@pytest.mark.security
+async def test_a_stream_ends_with_its_session_and_with_the_key_that_opened_it(
+    api: Api, module_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "HEARTBEAT", 0.2)
+    with connect(module_settings, "builder") as connection:
+        key = issue_api_key(connection, "acme", ["billing:read"])
+    opened = [await api.client.post("/v1/sessions", headers=bearer(one)) for one in (api.keys["acme"], key)]
+    closed, keyed = (bearer(answer.json()["access_token"]) for answer in opened)
+    async with streaming(api, closed) as first, streaming(api, keyed) as second:
+        await asyncio.sleep(0.5)
+        assert not first.done()
+        await api.client.delete("/v1/sessions", headers=closed)
+        text = await first
+        assert told(text) == [("end", {"reason": "session_ended"})]
+        assert ": heartbeat" in text
+        assert not second.done()
+        with connect(module_settings, "builder") as connection:
+            connection.execute("update auth.api_key set revoked_at = now() where prefix = %s", [prefix_of(key)])
+        assert told(await second) == [("end", {"reason": "session_ended"})]
+
+
+@pytest.mark.security
+async def test_a_stream_ends_with_its_access_token(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = bearer((await api.sign_in("acme"))["access_token"])
+    monkeypatch.setattr(tokens.Tokens, "expiry", lambda _self, _token: int(time.time()) + 1)
+    async with streaming(api, session, 300) as stream:
+        assert told(await asyncio.wait_for(stream, 30)) == [("end", {"reason": "time_is_over"})]
+
+
+async def test_more_streams_of_a_tenant_than_may_be_open_are_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_events, "MOST_LISTENERS", 1)
+    session = bearer((await api.sign_in("acme"))["access_token"])
+    async with streaming(api, session):
+        refused = assert_problem(await api.client.get(STREAM, headers=session), 429, "rate-limited")
+        assert "end one of them" in refused["detail"]
+        assert named(await follow(api, "birch")) == []
+    await asyncio.sleep(0.1)
+    assert await follow(api)
+
+
+async def test_a_client_that_is_slow_or_takes_nothing_is_let_go_of(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_events, "_MOST_WAITING", 4)
+    monkeypatch.setattr(live_events, "MOST_LISTENERS", 1)
+    session = bearer((await api.sign_in("acme"))["access_token"])
+    ready, begun = asyncio.Event(), asyncio.Event()
+
+    async def slowly(_piece: bytes) -> None:
+        begun.set()
+        await ready.wait()
+
+    slow = asyncio.create_task(answered(api, session, 60, slowly))
+    await begun.wait()
+    for number in range(8):
+        await send(api, event(f"s{number}"))
+    await asyncio.sleep(0.5)
+    ready.set()
+    assert told(await slow)[-1] == ("end", {"reason": "too_slow"})
+    monkeypatch.setattr(event_stream, "SEND_SECONDS", 0.2)
+    ready.clear()
+    assert await asyncio.wait_for(answered(api, session, 60, slowly), 30) == ": begun\n\n"
+    # Its place is free again.
+    assert await follow(api)
+
+
+async def test_events_are_received_while_nobody_can_be_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await follow(api)
+
+    async def away(*_arguments: Any, **_more: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(api.app.state.service.live._valkey, "exists", away)
+    await send(api, event("unheard"))
+    assert any(line["event"] == "nobody is told of events" for line in api.logged())
+    monkeypatch.setattr(api.app.state.service.live._valkey, "set", away)
+    assert_problem(await api.get("acme", STREAM), 503, "unavailable")
