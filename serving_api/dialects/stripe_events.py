@@ -24,13 +24,10 @@ from valueverse.landing import dialects
 from valueverse.platform.access.api_keys import digest
 from valueverse.platform.access.opaque_tokens import REFRESH, new_token
 
-own = APIRouter(include_in_schema=False)
-
 _FORM = "application/x-www-form-urlencoded"
 _LONGEST_KEY = 255
 
 
-@own.post("/v1/billing/meter_events")
 async def stripe_form(request: Request) -> Response:
     """A meter event, as a form."""
     translate = partial(dialects.stripe_form, key=_idempotency_key(request))
@@ -40,14 +37,12 @@ async def stripe_form(request: Request) -> Response:
     return answer({"object": "billing.meter_event", "livemode": True, **sent, **times})
 
 
-@own.post("/v1/billing/meter_event_adjustments")
 async def stripe_form_adjustment(request: Request) -> Response:
     """A meter event is cancelled, as a form."""
     taken = await take(request, await sender_of(request), dialects.stripe_form_adjustment, _FORM)
     return answer({"object": "billing.meter_event_adjustment", "livemode": True, **taken.sent[0]})
 
 
-@own.post("/v2/billing/meter_events")
 async def stripe(request: Request) -> Response:
     """A meter event."""
     translate = partial(dialects.stripe_event, key=_idempotency_key(request))
@@ -56,7 +51,6 @@ async def stripe(request: Request) -> Response:
     return answer(created | taken.sent[0])
 
 
-@own.post("/v2/billing/meter_event_adjustments")
 async def stripe_adjustment(request: Request) -> Response:
     """A meter event is cancelled."""
     taken = await take(request, await sender_of(request), dialects.stripe_adjustment)
@@ -64,7 +58,6 @@ async def stripe_adjustment(request: Request) -> Response:
     return answer(created | taken.sent[0])
 
 
-@own.post("/v2/billing/meter_event_stream")
 async def stripe_stream(request: Request) -> Response:
     """At most 100 meter events, by the token of a session or the API key."""
     translate = partial(dialects.stripe_stream, key=_idempotency_key(request))
@@ -72,7 +65,6 @@ async def stripe_stream(request: Request) -> Response:
     return answer({})
 
 
-@own.post("/v2/billing/meter_event_session")
 async def stripe_session(request: Request) -> Response:
     """A token that sends events, and may do nothing else."""
     identity = await sender_of(request)
@@ -106,6 +98,16 @@ def _unix(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
 
 
+_ROUTES = {
+    "/v1/billing/meter_events": stripe_form,
+    "/v1/billing/meter_event_adjustments": stripe_form_adjustment,
+    "/v2/billing/meter_events": stripe,
+    "/v2/billing/meter_event_adjustments": stripe_adjustment,
+    "/v2/billing/meter_event_stream": stripe_stream,
+    "/v2/billing/meter_event_session": stripe_session,
+}
 router = APIRouter(include_in_schema=False)
-router.include_router(own, prefix="/compat/stripe")
-router.include_router(own)
+# Each by itself, and no router below another: whoever asks for all routes of the API reads their addresses.
+for _place in ("/compat/stripe", ""):
+    for _path, _endpoint in _ROUTES.items():
+        router.post(_place + _path)(_endpoint)
