@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +19,8 @@ from serving_api.problems import Problem
 from serving_api.responses import refuse_repeated, respond
 from serving_api.routes.writes import waiting_of
 from serving_api.schemas import Key
-from serving_api.security.authentication import identify_client, spend_request
+from serving_api.security.authentication import identify_reader
+from serving_api.security.tokens import Identity
 from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
@@ -48,11 +49,13 @@ class CurrentUsageQuery(BaseModel):
 
 @router.get("/customers/{external_id}/current_usage")
 async def get_current_usage(
-    request: Request, external_id: str, query: Annotated[CurrentUsageQuery, Query()]
+    request: Request,
+    external_id: str,
+    query: Annotated[CurrentUsageQuery, Query()],
+    identity: Annotated[Identity, Depends(identify_reader)],
 ) -> Response:
     """Every charge of the running period with its units and amount, by the engine that bills it."""
     refuse_repeated(request)
-    identity = await identify_client(request, "billing:read", spend_request)
     service, moment = service_of(request), datetime.now(UTC)
     # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
     requests = waiting_of(await service.database.call("waiting_requests", identity.tenant))

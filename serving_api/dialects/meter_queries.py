@@ -15,7 +15,7 @@ from starlette.responses import Response
 from serving_api.problems import Problem, field_error
 from serving_api.responses import refuse_parameters, respond
 from serving_api.routes.writes import require_media
-from serving_api.security.authentication import identify_client, spend_request
+from serving_api.security.authentication import identify_reader
 from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
@@ -80,7 +80,7 @@ class MeterQuery(BaseModel):
 @router.get("/meters")
 async def list_meters(request: Request) -> Response:
     """The tenant's meters."""
-    identity = await _reader(request)
+    identity = await identify_reader(request)
     refuse_parameters(request)
 
     def read(lake: Lake) -> str:
@@ -93,7 +93,7 @@ async def list_meters(request: Request) -> Response:
 @router.get("/meters/{slug}")
 async def get_meter(request: Request, slug: str) -> Response:
     """One of them."""
-    identity = await _reader(request)
+    identity = await identify_reader(request)
     refuse_parameters(request)
 
     def read(lake: Lake) -> str:
@@ -108,14 +108,14 @@ async def get_meter(request: Request, slug: str) -> Response:
 @router.get("/meters/{slug}/query")
 async def query_meter(request: Request, slug: str) -> Response:
     """What the meter comes to, asked by parameters."""
-    identity = await _reader(request)
+    identity = await identify_reader(request)
     return await _answer(request, identity, slug, _stated(request), "query")
 
 
 @router.post("/meters/{slug}/query")
 async def post_meter_query(request: Request, slug: str) -> Response:
     """What the meter comes to, asked by a body."""
-    identity = await _reader(request)
+    identity = await identify_reader(request)
     refuse_parameters(request)
     require_media(request, "application/json")
     try:
@@ -125,10 +125,6 @@ async def post_meter_query(request: Request, slug: str) -> Response:
     if not isinstance(stated, dict):
         raise Problem("malformed-request", "The body must be an object.")
     return await _answer(request, identity, slug, stated, "body")
-
-
-async def _reader(request: Request) -> Identity:
-    return await identify_client(request, "billing:read", spend_request)
 
 
 def _stated(request: Request) -> dict[str, Any]:

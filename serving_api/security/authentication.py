@@ -101,6 +101,15 @@ async def identify_client(request: Request, scope: str, spend: Spend | None = No
     return await _identify_by(request, bearer(request) or _user_name(request), scope, spend or spend_events)
 
 
+async def identify_reader(request: Request) -> Identity:
+    """As ``identify_client``, of one that reads what is billed: it takes a request of the tenant's limit.
+
+    Raises:
+        Problem: as ``identify_client``.
+    """
+    return await identify_client(request, "billing:read", spend_request)
+
+
 async def _identify_by(request: Request, credentials: str | None, scope: str, spend: Spend) -> Identity:
     if credentials is None or prefix_of(credentials) is None:
         return await identify(request, scope, spend)
