@@ -19,6 +19,7 @@ from serving_api.dialects.errors import answer_problem
 from serving_api.groups import elsewhere
 from serving_api.middleware import VERSION, Frame
 from serving_api.routes import (
+    accounts,
     audit,
     catalogs,
     customers,
@@ -30,6 +31,7 @@ from serving_api.routes import (
     invoices,
     operations,
     rejected_events,
+    stated_money,
     upcoming,
     usage,
     writes,
@@ -65,6 +67,8 @@ _MODULES = {
         explained_lines,
         upcoming,
         customers,
+        accounts,
+        stated_money,
         usage,
         writes,
         catalogs,

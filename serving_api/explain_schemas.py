@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from serving_api.money_schemas import KnownAtQuery
-from serving_api.schemas import Cursor, Period, count
+from serving_api.schemas import Cursor, KnownAtQuery, Period, count
 
 
 class ExplainQuery(KnownAtQuery):

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from serving_api.schemas import Cursor, Day, Key, Page, Period, count
-from valueverse.errors import RefusalError
-from valueverse.services.instants import read_instant
+from serving_api.schemas import Cursor, Day, Key, KnownAtQuery, Page, Period, count
 
-
-def _instant(value: object) -> object:
-    if value is None:
-        return None
-    try:
-        found = read_instant(value, "UTC", "known_at")
-    except RefusalError as refusal:
-        raise ValueError(refusal.message) from refusal
-    if found > datetime.now(UTC):
-        raise ValueError("nothing is known yet of what will be known then: an instant that has passed")
-    return found
-
-
-KnownAt = Annotated[
-    datetime | None,
-    BeforeValidator(_instant),
-    Field(
-        description="As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default.",
-        json_schema_extra={"type": ["string", "null"]},
-        examples=["2024-01-05T00:00:00Z"],
-    ),
-]
 Until = Annotated[
     Day | None,
     Field(
@@ -43,19 +18,10 @@ Until = Annotated[
 ]
 
 
-class UpcomingQuery(BaseModel):
+class UpcomingQuery(KnownAtQuery):
     """Which invoices are asked for."""
 
-    model_config = ConfigDict(extra="forbid")
     until: Until = None
-    known_at: KnownAt = None
-
-
-class KnownAtQuery(BaseModel):
-    """As known when."""
-
-    model_config = ConfigDict(extra="forbid")
-    known_at: KnownAt = None
 
 
 class UnbilledQuery(KnownAtQuery):

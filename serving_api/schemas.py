@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from valueverse.errors import RefusalError
+from valueverse.services.instants import read_instant
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _COUNT = re.compile(r"\d{1,19}", re.ASCII)
@@ -55,7 +58,37 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class InvoiceQuery(Query):
+def past_instant(value: object) -> object:
+    """An instant that has passed, of its text."""
+    if value is None:
+        return None
+    try:
+        found = read_instant(value, "UTC", "known_at")
+    except RefusalError as refusal:
+        raise ValueError(refusal.message) from refusal
+    if found > datetime.now(UTC):
+        raise ValueError("nothing is known yet of what will be known then: an instant that has passed")
+    return found
+
+
+KnownAt = Annotated[
+    datetime | None,
+    BeforeValidator(past_instant),
+    Field(
+        description="As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default.",
+        json_schema_extra={"type": ["string", "null"]},
+        examples=["2024-01-05T00:00:00Z"],
+    ),
+]
+
+
+class KnownAtQuery(Query):
+    """As known when."""
+
+    known_at: KnownAt = None
+
+
+class InvoiceQuery(KnownAtQuery):
     """Filters of the list of invoices."""
 
     customer: Annotated[Key | None, Field(description="Customer key.", examples=["chat"])] = None

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from serving_api.money_schemas import KnownAtQuery
-from serving_api.schemas import Cursor, Day, Key, Page, count
+from serving_api.schemas import Cursor, Day, Key, KnownAtQuery, Page, count
 
 
 class UsageQuery(KnownAtQuery):

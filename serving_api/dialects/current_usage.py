@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.dialects.ingest import NAMED
+from serving_api.log_reads import waiting_of
 from serving_api.problems import Problem
 from serving_api.responses import refuse_repeated, respond
-from serving_api.routes.writes import waiting_of
 from serving_api.schemas import Key
 from serving_api.security.authentication import identify_reader
 from serving_api.security.tokens import Identity

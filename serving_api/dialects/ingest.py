@@ -18,10 +18,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.dialects.errors import EventsRefused
+from serving_api.log_reads import waiting_of
 from serving_api.problems import Problem
 from serving_api.receiving import refused_bodies, store_events
 from serving_api.responses import refuse_parameters
-from serving_api.routes.writes import waiting_of
 from serving_api.security.authentication import identify_client
 from serving_api.security.tokens import Identity
 from serving_api.service import service_of

@@ -13,10 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER
-from serving_api.money_schemas import CatalogPage, KnownAtQuery, PlanPage, PlanQuery
+from serving_api.log_reads import of_log
+from serving_api.money_schemas import CatalogPage, PlanPage, PlanQuery
 from serving_api.problems import Problem
 from serving_api.responses import page, refuse_parameters, refuse_repeated, respond
-from serving_api.routes.writes import Outcome, perform, refused, text_body, waiting_of
+from serving_api.routes.writes import Outcome, perform, refused, text_body
+from serving_api.schemas import KnownAtQuery
 from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity
 from serving_api.service import service_of
@@ -32,7 +34,7 @@ from valueverse.services.instants import read_instant
 from valueverse.services.subscriptions.billing_log import read_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from valueverse.catalog import Catalog
     from valueverse.platform.settings import Settings
@@ -108,7 +110,7 @@ class CatalogCheck(BaseModel):
 @router.get("/catalogs", response_model=CatalogPage, summary="List catalogs")
 async def list_catalogs(request: Request, query: Annotated[KnownAtQuery, Query()], identity: _Reader) -> Response:
     """Every publication that counts, the newest first, those that wait for ingestion among them; all on one page."""
-    found = await _of_log(request, identity.tenant, lambda log, _: published_catalogs(log, query.known_at))
+    found = await of_log(request, identity.tenant, lambda log, _: published_catalogs(log, query.known_at))
     return respond(request, page(found, len(found), None))
 
 
@@ -120,26 +122,10 @@ async def list_plans(request: Request, query: Annotated[PlanQuery, Query()], ide
         return published_plans(log, query.catalog, query.known_at, moment)
 
     try:
-        found = await _of_log(request, identity.tenant, read)
+        found = await of_log(request, identity.tenant, read)
     except RefusalError as refusal:
         raise Problem("not-found", "No catalog of yours has this hash.") from refusal
     return respond(request, page(found, len(found), None))
-
-
-async def _of_log(
-    request: Request, tenant: str, read: Callable[[BillingLog, datetime], list[dict[str, Any]]]
-) -> list[dict[str, Any]]:
-    """What ``read`` gives of the tenant's billing events, those that wait among them, and the instant.
-
-    Raises:
-        Problem: ``invalid-request``, ``unavailable``.
-        RefusalError: what ``read`` refuses.
-    """
-    refuse_repeated(request)
-    service, moment = service_of(request), datetime.now(UTC)
-    requests = waiting_of(await service.database.call("waiting_requests", tenant))
-    lake, landing = Lake(service.settings.lake_url), service.settings.landing
-    return await service.engine.work(tenant, lambda: read(read_log(lake, landing, tenant, moment, requests), moment))
 
 
 @router.post(

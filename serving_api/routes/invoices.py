@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from serving_api.problems import Problem
 from serving_api.responses import amount, page, refuse_repeated, respond
-from serving_api.schemas import InvoicePage, InvoiceQuery, is_plain
+from serving_api.schemas import InvoicePage, InvoiceQuery, is_plain, past_instant
 from serving_api.security.authentication import identify, requires
 from serving_api.security.tokens import Identity
 from serving_api.service import service_of
@@ -41,14 +41,18 @@ async def list_invoices(
     query: Annotated[InvoiceQuery, Query()],
     identity: Annotated[Identity, Depends(requires("billing:read", portal=True))],
 ) -> Response:
-    """Drafts and finalised invoices, the latest issued first; paging misses and doubles nothing."""
+    """Drafts and finalised invoices, the latest issued first; paging misses and doubles nothing.
+
+    With `known_at`, the invoices that were final then: drafts of then are worked out by `upcoming-invoice`.
+    """
     refuse_repeated(request)
     service = service_of(request)
+    known_at = [] if query.known_at is None else [_of_tenant(identity, query.known_at)]
     filters = (query.customer, query.status, query.currency, query.period_from, query.period_to)
-    scope = ("invoices", *identity.owner, *filters)
+    scope = ("invoices", *identity.owner, *filters, *(one.isoformat() for one in known_at))
     issued_on, after = service.cursors.read(scope, query.cursor, 2)
     place = (_date(issued_on), after, query.limit + 1)
-    found = await service.database.read(identity.owner, "invoices", *filters, *place)
+    found = await service.database.read(identity.owner, "invoices", *filters, *place, *known_at)
     cursor = None
     if len(found) > query.limit:
         last = found[query.limit - 1]
@@ -59,14 +63,19 @@ async def list_invoices(
 async def get_invoice(request: Request) -> Response:
     """The document of one invoice: a plain route, since this is the API's most asked question."""
     identity = await identify(request, "billing:read", portal=True)
-    form = _format(request)
+    form, known_at = _asked(request)
     number = request.path_params["number"]
     read = partial(service_of(request).database.read, identity.owner)
-    found = await read("invoice", number) if is_plain(number) else []
+    if known_at is not None:
+        known = (number, None, _of_tenant(identity, known_at))
+        found = await read("explain_invoices", *known) if is_plain(number) else []
+    else:
+        found = await read("invoice", number) if is_plain(number) else []
     if not found:
         raise Problem("not-found", "No invoice has this number.")
     document: str = found[0]["document"]
-    body = voided(document) if found[0]["voided"] else document.encode()
+    is_void = found[0]["voided"] if known_at is None else found[0]["voided_at"] is not None
+    body = voided(document) if is_void else document.encode()
     if form == "json":
         return respond(request, body)
     invoice = json.loads(body)
@@ -86,19 +95,45 @@ async def get_invoice(request: Request) -> Response:
     return respond(request, rendered, kind, {"Content-Disposition": name})
 
 
-def _format(request: Request) -> str:
-    """``format`` of the query: json, pdf, xml (UBL) or cii."""
+def _asked(request: Request) -> tuple[str, datetime | None]:
+    """``format`` of the query (json, pdf, xml (UBL) or cii), and ``known_at``."""
     refuse_repeated(request)
-    form = "json"
-    for name, value in request.query_params.multi_items():
-        if name != "format":
-            error = {"path": f"query.{name}", "message": "no such parameter; format is the only one"}
-            raise Problem("invalid-request", "This address takes no such parameter.", errors=[error])
-        form = value
+    stated = dict(request.query_params)
+    form, known_at = stated.pop("format", "json"), None
+    if stated.keys() - {"known_at"}:
+        message = "no such parameter; format and known_at are the only ones"
+        errors = [{"path": f"query.{name}", "message": message} for name in sorted(stated.keys() - {"known_at"})]
+        raise Problem("invalid-request", "This address takes no such parameter.", errors=errors)
     if form not in {"json", "pdf", "xml", "cii"}:
         error = {"path": "query.format", "message": "json, pdf, xml or cii"}
         raise Problem("invalid-request", "An invoice comes as json, pdf, xml or cii.", errors=[error])
-    return form
+    if "known_at" in stated:
+        known_at = _instant(stated["known_at"])
+        if form != "json":
+            raise _bad_instant("of the document as json alone")
+    return form, known_at
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = past_instant(text)
+    except ValueError as error:
+        raise _bad_instant(str(error)) from error
+    if not isinstance(found, datetime):
+        raise _bad_instant("an instant is expected here")
+    return found
+
+
+def _of_tenant(identity: Identity, known_at: datetime) -> datetime:
+    """``known_at`` of a session of the tenant: a customer's session has what stands now."""
+    if identity.customer is not None:
+        raise _bad_instant("not in a customer's portal")
+    return known_at
+
+
+def _bad_instant(message: str) -> Problem:
+    error = {"path": "query.known_at", "message": message}
+    return Problem("invalid-request", "One or more values are not acceptable.", errors=[error])
 
 
 def _rendered(

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serving_api.log_reads import waiting_of
 from serving_api.money_schemas import PreviewRequest, UnbilledPage, UnbilledQuery, UpcomingInvoices, UpcomingQuery
 from serving_api.problems import Problem, field_error
 from serving_api.responses import page, refuse_parameters, refuse_repeated, respond
-from serving_api.routes.writes import refused, require_media, waiting_of
+from serving_api.routes.writes import refused, require_media
 from serving_api.schemas import is_plain
 from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity

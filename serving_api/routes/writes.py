@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import orjson
-import polars as pl
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER, repeatable
+from serving_api.log_reads import waiting_of
 from serving_api.problems import Problem
-from serving_api.responses import refuse_parameters
+from serving_api.responses import refuse_parameters, require_match
 from serving_api.schemas import is_plain
 from serving_api.security.authentication import identify
 from serving_api.service import service_of
 from serving_api.writes import WRITES, Written
-from valueverse.catalog import CatalogHistory
-from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
 from valueverse.platform.stores.customer_invoices import CustomerInvoices
@@ -32,9 +30,8 @@ from valueverse.services.billing.customer_usage import customer_usage
 from valueverse.services.ingestion.deliver import event_text
 from valueverse.services.ingestion.receive_events import judge_texts
 from valueverse.services.subscriptions.account_events import read_account
-from valueverse.services.subscriptions.billing_log import WaitingRequest
 from valueverse.services.subscriptions.preview import plain_rows, preview
-from valueverse.subscriptions import build_timeline
+from valueverse.services.subscriptions.timelines import segments_of, stated_customer, timeline_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
     from serving_api.writes import Statement, Write
     from valueverse.platform.settings import Settings
     from valueverse.services.subscriptions.account_events import PlannedEvent
+    from valueverse.services.subscriptions.billing_log import WaitingRequest
 
 router = APIRouter(prefix="", tags=["billing"])
 
@@ -103,11 +101,6 @@ async def perform(
         return await again.end(transaction, tenant, status, _answer(outcome, receipt))
 
 
-def waiting_of(rows: Sequence[Any]) -> list[WaitingRequest]:
-    """Requests of the inbox, as ``api.waiting_requests`` gives them."""
-    return [WaitingRequest(row["received_at"], bytes(row["body"])) for row in rows]
-
-
 def _route(write: Write) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         identity = await identify(request, "billing:write")
@@ -118,7 +111,7 @@ def _route(write: Write) -> Callable[[Request], Awaitable[Response]]:
             raise _unknown()
         try:
             stated = write.read(body, identity.tenant, key)
-            judge = partial(_judged, service_of(request).settings, identity.tenant, write, stated)
+            judge = partial(_judged, request, identity.tenant, write, stated)
             if stated.preview:
                 return await _previewed(request, identity.tenant, write, stated)
             return await perform(request, identity, body, judge, stated.data.get("invoice"))
@@ -154,14 +147,17 @@ async def text_body(request: Request, *kinds: str) -> str:
 
 
 def _judged(
-    settings: Settings,
+    request: Request,
     tenant: str,
     write: Write,
     stated: Statement,
     requests: Sequence[WaitingRequest],
     moment: datetime,
 ) -> Outcome:
+    settings = service_of(request).settings
     account = read_account(Lake(settings.lake_url), settings.landing, tenant, moment, requests, write.names)
+    if write.hidden == "customer" and "if-match" in request.headers:
+        require_match(request, orjson.dumps(stated_customer(account.timeline, stated.data["customer"])))
     planned = write.plan(account, stated)
     return Outcome(planned.event, planned.known, _shown(planned))
 
@@ -208,31 +204,12 @@ def _answer(outcome: Outcome, receipt: uuid.UUID | None) -> bytes:
 
 def _shown(planned: PlannedEvent) -> dict[str, Any]:
     """The subscription or customer that an event is about, with it."""
-    facts, data = planned.after.facts(), planned.event["data"]
-    timeline = build_timeline(facts, CatalogHistory.from_facts(facts).plans, None)
+    timeline, data = timeline_of(planned.after), planned.event["data"]
     if "subscription" in data:
-        rows = timeline.segments.filter(pl.col("subscription") == data["subscription"])
-        return {"segments": [_segment(row) for row in rows.iter_rows(named=True)]}
+        return {"segments": segments_of(timeline, data["subscription"])}
     if "customer" in data:
-        rows = timeline.customers.filter(pl.col("customer") == data["customer"])
-        return {"customer": next((_customer(row) for row in rows.iter_rows(named=True)), None)}
+        return {"customer": stated_customer(timeline, data["customer"])}
     return {}
-
-
-def _segment(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "plan": row["plan"],
-        "plan_version": row["plan_version"],
-        "currency": row["currency"],
-        "timezone": row["timezone"],
-        **{name: row[name] and utc_text(row[name]) for name in ("from", "to", "trial_until")},
-        **{name: orjson.Fragment(row[name]) if row[name] else None for name in ("quantities", "overrides")},
-    }
-
-
-def _customer(row: dict[str, Any]) -> dict[str, Any]:
-    named = {name: row[name] for name in ("customer", "name", "email", "currency", "timezone", "country")}
-    return named | {"metadata": orjson.Fragment(row["metadata"]) if row["metadata"] else None}
 
 
 def refused(refusal: RefusalError, path: str) -> Problem:
@@ -262,6 +239,16 @@ def _unknown() -> Problem:
     return Problem("not-found", "Nothing of yours has this key.")
 
 
+_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "ETag of `GET /v1/customers/{key}`: refused (412) if the customer was changed since.",
+    "schema": {"type": "string"},
+    "example": '"2f0e9c6f6a4d1b8f0c7b6a5d4e3f2a1b"',
+}
+
+
 def _parameters(write: Write) -> Sequence[dict[str, Any]]:
     if not write.hidden:
         return [PARAMETER]
@@ -273,7 +260,7 @@ def _parameters(write: Write) -> Sequence[dict[str, Any]]:
         "schema": {"type": "string", "minLength": 1},
         "example": {"customer": "chat", "subscription": "chat-main", "invoice": "northwind-ai-000002"}[write.hidden],
     }
-    return [key, PARAMETER]
+    return [key, PARAMETER, *([_MATCH] if write.hidden == "customer" else [])]
 
 
 for _write in WRITES:

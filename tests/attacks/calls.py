@@ -17,6 +17,7 @@ CALLS: dict[str, str | None] = {
     "ready()": "[(True,)]",
     "invoice('acme', 'INV-1')": "[('zz-acme-only', False)]",
     "invoices('acme', null, null, null, null, null, null, null, 100)": None,
+    "invoices('acme', null, null, null, null, null, null, null, 100, '2000-01-01Z')": "[]",
     "invoices('acme', 'c1', 'finalised', null, '2024-01-01', '2024-02-01', null, null, 100)": None,
     "invoice_parties('acme', 'c1')": None,
     "invoice_parties('acme', 'only birch')": None,

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.support.ledger import World, instant
-from tests.support.serving import Api, assert_problem, serving, without
+from tests.support.serving import Api, assert_problem, bearer, serving, without
 from tests.support.warehouse_billing import run
 from valueverse.cli import app
 from valueverse.platform.access.api_keys import issue_api_key
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 LARGE, SMALL = '{"model":"large"}', '{"model":"small"}'
 THEN = "2023-12-20"
 USAGE = "/v1/customers/c0/usage"
-LISTS = (USAGE,)
+LISTS = (USAGE, "/v1/invoices?status=finalised", "/v1/wallets", "/v1/one-offs", "/v1/payments", "/v1/credit-notes")
 LINE = "/v1/invoices/acme-000001/lines/usage/explain"
 
 
@@ -40,6 +40,13 @@ def world(module_settings: Settings) -> World:
     plan = {"key": "pro", "period": {"align": "calendar"}, "fees": [fee], "charges": [charge]}
     world = World({"currency": "USD", "meters": [meter], "plans": [plan]})
     world.record("customer.created", "2023-01-01", {"customer": "c1", "timezone": "Asia/Tokyo"})
+    given = {"amount": "5.50", "currency": "USD"}
+    world.record(
+        "wallet.granted", "2023-12-15", given | {"customer": "c1", "wallet": "prepaid", "restrict_to": ["base"]}
+    )
+    world.record("one_off.added", "2023-12-15", given | {"customer": "c1", "description": "Setup"})
+    world.record("one_off.added", "2023-12-15", given | {"customer": "nobody", "description": "Setup"})
+    world.record("payment.received", "2023-12-15", given | {"invoice": "acme-000099"})
     for number in range(2):
         customer = f"c{number}"
         world.start("2023-11-01", subscription=f"s{number}", customer=customer)
@@ -68,6 +75,10 @@ async def recorded(module_settings: Settings, world: World, keys: dict[str, str]
     async with serving(module_settings, keys) as running:
         answers = {address: await found(running, address) for address in LISTS}
     late = instant("2023-12-25")
+    for number in ("acme-000001", "acme-000002"):
+        lines = {"lines": [{"amount": "0.25"}, {"amount": "0.5"}]}
+        world.record("credit_note.issued", "2023-12-25", lines | {"invoice": number, "reason": "kind"})
+    world.record("invoice.voided", "2023-12-28", {"invoice": "acme-000001", "reason": "wrong"})
     world.use("2023-11-07", "tokens", "10", "c0", dimensions=LARGE, received_at=late)
     world.use("2023-12-07", "tokens", "3", "c0", dimensions=LARGE, received_at=late)
     run(world, module_settings, instant("2024-01-20"))
@@ -93,11 +104,17 @@ def called(settings: Settings, *asked: str) -> Any:
     return json.loads(done.stdout)
 
 
+async def newest(api: Api) -> str:
+    """The number of the newest invoice of c0, which corrects the one before."""
+    rows = (await found(api, "/v1/invoices", customer="c0", status="finalised"))["data"]
+    return str(rows[0]["number"])
+
+
 WORDS = ("title", "sentences", "steps", "result", "next_cursor")
 
 
 async def test_a_line_is_explained_as_the_command_line_does(api: Api, module_settings: Settings) -> None:
-    for number in ("acme-000001", "acme-000004"):
+    for number in ("acme-000001", await newest(api)):
         shown = await found(api, f"/v1/invoices/{number}/lines/usage/explain")
         expected = called(module_settings, "explain", "invoice", number, "--line", "usage")
         assert shown | {"lines": [without(line, WORDS) for line in shown["lines"]]} == expected
@@ -128,7 +145,7 @@ async def test_the_events_of_a_line_are_paged_by_signed_cursors(api: Api) -> Non
 
 
 async def test_a_correction_names_the_events_that_made_it(api: Api) -> None:
-    shown = await found(api, LINE.replace("000001", "000004"))
+    shown = await found(api, LINE.replace("acme-000001", await newest(api)))
     correction = next(line for line in shown["lines"] if line["kind"] == "adjustment")
     assert (correction["correction"]["invoice"], correction["amount"]) == ("acme-000002", "0.05")
     assert [(one["id"], one["change"]) for one in correction["events"]] == [("u12", "late")]
@@ -249,3 +266,64 @@ async def test_the_plans_in_force_are_listed_as_their_catalog_writes_them(api: A
     assert (await found(api, "/v1/plans", known_at="2022-12-31"))["data"] == []
     for tenant, query in (("acme", "nosuch"), ("birch", plan["catalog"])):
         assert_problem(await api.get(tenant, "/v1/plans", catalog=query), 404, "not-found")
+
+
+async def test_lists_of_money_are_as_they_were_known(api: Api, recorded: dict[str, Any]) -> None:
+    for address in LISTS[1:]:
+        then = (await found(api, f"{address}{'&' if '?' in address else '?'}known_at={THEN}"))["data"]
+        recorded_rows = recorded[address]["data"]
+        assert then == [one | ({"rejected": None} if "rejected" in one else {}) for one in recorded_rows], address
+    assert {one["number"] for one in recorded[LISTS[1]]["data"]} == {"acme-000002", "acme-000001"}
+    assert len((await found(api, "/v1/invoices", known_at="2024-02-01"))["data"]) > 2
+    assert (await found(api, "/v1/invoices/acme-000001"))["status"] == "voided"
+    assert (await found(api, "/v1/invoices/acme-000001", known_at=THEN))["status"] == "finalised"
+    assert_problem(await api.get("acme", "/v1/invoices/acme-000001", known_at="2023-12-01"), 404, "not-found")
+    assert_problem(await api.get("birch", "/v1/invoices/acme-000001", known_at=THEN), 404, "not-found")
+    for query in ({"known_at": "noon"}, {"known_at": "2999-01-01"}, {"known_at": THEN, "format": "pdf"}):
+        problem = assert_problem(await api.get("acme", "/v1/invoices/acme-000001", **query), 422, "invalid-request")
+        assert problem["errors"][0]["path"] == "query.known_at"
+
+
+async def test_what_events_state_of_money_is_listed_with_what_billing_refused(api: Api) -> None:
+    [paid] = (await found(api, "/v1/payments"))["data"]
+    assert (paid["type"], paid["amount"], paid["rejected"]) == ("received", "5.50", None)
+    [stray] = (await found(api, "/v1/one-offs", customer="nobody"))["data"]
+    assert (stray["description"], stray["rejected"]["reason"]) == ("Setup", "unknown_customer")
+    notes = await found(api, "/v1/credit-notes", limit=1)
+    assert [(one["invoice"], one["amount"]) for one in notes["data"]] == [("acme-000001", "0.75")]
+    rest = await found(api, "/v1/credit-notes", limit=1, cursor=notes["next_cursor"])
+    assert ([one["invoice"] for one in rest["data"]], rest["has_more"]) == (["acme-000002"], False)
+    assert (await found(api, "/v1/credit-notes", invoice="acme-000002"))["data"] == rest["data"]
+    [credit] = (await found(api, "/v1/wallets", customer="c1"))["data"]
+    assert (credit["wallet"], credit["restrict_to"], credit["expires_at"]) == ("prepaid", ["base"], None)
+    assert (await found(api, "/v1/one-offs", customer="c0"))["data"] == []
+
+
+async def test_subscriptions_are_listed_with_their_timelines(api: Api) -> None:
+    first = await found(api, "/v1/subscriptions", limit=1)
+    second = await found(api, "/v1/subscriptions", limit=1, cursor=first["next_cursor"])
+    assert [(one["subscription"], one["status"]) for one in first["data"] + second["data"]] == [
+        ("s0", "active"), ("s1", "active"),
+    ]  # fmt: skip
+    one = await found(api, "/v1/subscriptions/s1")
+    assert ([part["plan"] for part in one["segments"]], one["customer"], one["ended_at"]) == (["pro"], "c1", None)
+    for tenant, query in (("acme", {"known_at": "2023-10-31"}), ("birch", {})):
+        assert (await api.get(tenant, "/v1/subscriptions", **query)).json()["data"] == []
+        for address in ("/v1/subscriptions/s1", "/v1/subscriptions/s%01"):
+            assert_problem(await api.get(tenant, address, **query), 404, "not-found")
+
+
+async def test_a_customer_is_changed_only_as_it_was_read(api: Api, module_settings: Settings) -> None:
+    address = "/v1/customers/c1"
+    read = await api.get("acme", address)
+    assert (read.json()["timezone"], read.json()["name"]) == ("Asia/Tokyo", "c1")
+    assert_problem(await api.get("birch", address), 404, "not-found")
+    token, tag = api.tokens["acme"]["access_token"], read.headers["etag"]
+    for key, match, status in (("a", tag, 200), ("a", tag, 200), ("b", tag, 412), ("c", '"other"', 412)):
+        headers = bearer(token) | {"If-Match": match, "Idempotency-Key": f"change-{key}"}
+        answer = await api.client.patch(address, json={"name": "Cora", "on": "2024-01-01"}, headers=headers)
+        assert answer.status_code == status, answer.text
+    assert (await found(api, address))["name"] == "Cora"
+    assert (await found(api, address, known_at="2024-02-01"))["name"] == "c1"
+    with connect(module_settings, "builder", autocommit=True) as connection:
+        connection.execute("delete from inbox.batch")

@@ -50,6 +50,13 @@ def addresses(tenant: str) -> dict[str, str]:
         "/v1/catalogs": "/v1/catalogs",
         "/v1/plans": "/v1/plans",
         "/v1/customers": "/v1/customers",
+        "/v1/customers/{key}": f"/v1/customers/{key}",
+        "/v1/subscriptions": "/v1/subscriptions",
+        "/v1/subscriptions/{key}": f"/v1/subscriptions/{quote(f'subscription {secret_of(tenant)}')}",
+        "/v1/payments": "/v1/payments",
+        "/v1/credit-notes": "/v1/credit-notes",
+        "/v1/one-offs": "/v1/one-offs",
+        "/v1/wallets": "/v1/wallets",
         "/v1/customers/{key}/usage": f"/v1/customers/{key}/usage",
         "/v1/customers/{key}/upcoming-invoice": f"/v1/customers/{key}/upcoming-invoice?until=2024-01-01",
         "/v1/unbilled-usage": "/v1/unbilled-usage",
@@ -123,6 +130,11 @@ def keys(keys: dict[str, str], module_settings: Settings) -> dict[str, str]:
     for world in worlds:
         secret = secret_of(world.tenant)
         world.start("2023-10-01", subscription=f"subscription {secret}", customer=f"customer {secret}")
+        given = {"amount": "5", "currency": "EUR"}
+        world.record("payment.received", "2023-12-01", given | {"invoice": f"of {secret}"})
+        world.record("credit_note.issued", "2023-12-01", {"invoice": f"of {secret}", "amount": "1", "reason": secret})
+        world.record("one_off.added", "2024-02-01", given | {"customer": f"customer {secret}", "description": secret})
+        world.record("wallet.granted", "2023-12-01", given | {"customer": f"customer {secret}", "wallet": secret})
     add_people(module_settings)
     facts = pl.concat([world.lake_facts() for world in worlds])
     Lake(module_settings.lake_url).overwrite(BILLING_FACTS_TABLE, facts)

@@ -129,6 +129,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow events as they are received
+         * @description Server-sent events: `received` for each event of any request from now on, with what was found of it; `more` with
+         *     the number of a request's events beyond the first 200; `gap` where events were missed that are not kept any more
+         *     (`GET /v1/events` has them); `end` with the reason, then connect again. A comment comes every 15 seconds. It ends
+         *     with the access token, or when its session is ended or its API key revoked, and for whoever reads too slowly.
+         */
+        get: operations["get_events_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys": {
         parameters: {
             query?: never;
@@ -482,6 +505,8 @@ export interface paths {
         /**
          * List invoices
          * @description Drafts and finalised invoices, the latest issued first; paging misses and doubles nothing.
+         *
+         *     With `known_at`, the invoices that were final then: drafts of then are worked out by `upcoming-invoice`.
          */
         get: operations["get_invoices"];
         put?: never;
@@ -603,29 +628,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/customers/{key}/usage": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * A customer's usage by day or window
-         * @description One row per day, meter, subscription and set of dimension values; days are UTC dates of the events.
-         *
-         *     With `window`, what one `meter` comes to in each hour, day or month of the customer's time zone, by the rule of the
-         *     meter: distinct values are counted once in a window, whatever days they are of.
-         */
-        get: operations["get_customer_usage"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/customers/{key}": {
         parameters: {
             query?: never;
@@ -633,7 +635,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * A customer
+         * @description As events state it, those that wait for ingestion among them. Its ETag is what `If-Match` of a change takes.
+         */
+        get: operations["get_customer"];
         put?: never;
         post?: never;
         delete?: never;
@@ -653,13 +659,158 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List subscriptions
+         * @description By key, with what holds now of each, those that wait for ingestion among them.
+         */
+        get: operations["get_subscriptions"];
         put?: never;
         /**
          * Start a subscription
          * @description Starts a subscription to a plan at the event's time: fees in advance are billed, usage counts from here on. It becomes a billing event (`billing.subscription.started`), which the next billing run takes.
          */
         post: operations["post_subscriptions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/subscriptions/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A subscription's timeline
+         * @description What holds now, and its stretches on versions of plans, past and to come.
+         */
+        get: operations["get_subscription"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List payments
+         * @description Payments that were received, failed or were refunded, the newest first, those that wait for ingestion among them.
+         *
+         *     `rejected` says why billing did not apply one.
+         */
+        get: operations["get_payments"];
+        put?: never;
+        /**
+         * State a payment
+         * @description Books a payment of an invoice. It becomes a billing event (`billing.payment.received`, `billing.payment.failed`, `billing.payment.refunded`), which the next billing run takes.
+         */
+        post: operations["post_payments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credit-notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List credit notes
+         * @description Credit notes as they were issued, the newest first. `rejected` says why billing did not apply one.
+         */
+        get: operations["get_credit_notes"];
+        put?: never;
+        /**
+         * Issue a credit note
+         * @description Credits a part of a finalised invoice: the credit pays the customer's next invoices in its currency. The invoice itself stays due as it is (decision 1446). It becomes a billing event (`billing.credit_note.issued`), which the next billing run takes.
+         */
+        post: operations["post_credit_notes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/one-offs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List single lines
+         * @description Single lines for customers' invoices, the newest first. `rejected` says why billing did not apply one.
+         */
+        get: operations["get_one_offs"];
+        put?: never;
+        /**
+         * Add a single line
+         * @description A line on the customer's next invoice, or on one of its own. It becomes a billing event (`billing.one_off.added`), which the next billing run takes.
+         */
+        post: operations["post_one_offs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/wallets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List credit of wallets
+         * @description Credit that was granted, purchased or voided, the newest first. `rejected` says why billing did not apply it.
+         */
+        get: operations["get_wallets"];
+        put?: never;
+        /**
+         * Give or take credit
+         * @description Gives a customer credit as a present; invoices use it before they are due. It becomes a billing event (`billing.wallet.granted`, `billing.wallet.purchased`, `billing.wallet.voided`), which the next billing run takes.
+         */
+        post: operations["post_wallets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{key}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A customer's usage by day or window
+         * @description One row per day, meter, subscription and set of dimension values; days are UTC dates of the events.
+         *
+         *     With `window`, what one `meter` comes to in each hour, day or month of the customer's time zone, by the rule of the
+         *     meter: distinct values are counted once in a window, whatever days they are of.
+         */
+        get: operations["get_customer_usage"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -740,86 +891,6 @@ export interface paths {
          * @description Ends the subscription: its last period closes, what was billed in advance is credited. It becomes a billing event (`billing.subscription.ended`), which the next billing run takes.
          */
         post: operations["post_subscription_end"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/payments": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * State a payment
-         * @description Books a payment of an invoice. It becomes a billing event (`billing.payment.received`, `billing.payment.failed`, `billing.payment.refunded`), which the next billing run takes.
-         */
-        post: operations["post_payments"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/credit-notes": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Issue a credit note
-         * @description Credits a part of a finalised invoice: the credit pays the customer's next invoices in its currency. The invoice itself stays due as it is (decision 1446). It becomes a billing event (`billing.credit_note.issued`), which the next billing run takes.
-         */
-        post: operations["post_credit_notes"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/one-offs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Add a single line
-         * @description A line on the customer's next invoice, or on one of its own. It becomes a billing event (`billing.one_off.added`), which the next billing run takes.
-         */
-        post: operations["post_one_offs"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/wallets": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Give or take credit
-         * @description Gives a customer credit as a present; invoices use it before they are due. It becomes a billing event (`billing.wallet.granted`, `billing.wallet.purchased`, `billing.wallet.voided`), which the next billing run takes.
-         */
-        post: operations["post_wallets"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2058,6 +2129,13 @@ export interface components {
             /** @description In what was asked for; empty where nothing of it is the reason. */
             path: string;
         };
+        /** @description A page of credit notes, the newest first. */
+        CreditNotePage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["IssuedCreditNote"][];
+        };
         /** @description What a credit note takes off one line. */
         CreditedLine: {
             /** @description Taken off, in major units. */
@@ -2577,6 +2655,22 @@ export interface components {
             /** @description Major units, the currency's decimals. */
             amount_due: string;
         };
+        /** @description A credit note on an invoice. */
+        IssuedCreditNote: {
+            source: string;
+            id: string;
+            /** @description When it takes effect, UTC. */
+            time: string;
+            received_at: string;
+            /** @description In major units, as stated. */
+            amount: string | null;
+            /** @description By the newest billing run; null with `known_at`, or if it was not. */
+            rejected: components["schemas"]["Rejection"] | null;
+            /** @constant */
+            type: "issued";
+            invoice: string;
+            reason: string;
+        };
         /** @description A new API key, shown this once. */
         IssuedKey: {
             /** @description Names it: `vv_<prefix>_<secret>`. */
@@ -2766,6 +2860,13 @@ export interface components {
              */
             run_at?: string[];
         };
+        /** @description A page of single lines, the newest first. */
+        OneOffPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["SingleLine"][];
+        };
         PatchCustomerBody: {
             /** @description Name on invoices; the key by default. */
             name?: string | null;
@@ -2787,6 +2888,31 @@ export interface components {
             } | null;
             /** @description When it took or takes effect: a local date or an instant (RFC 3339); now by default. */
             on?: string | null;
+        };
+        /** @description A payment of an invoice. */
+        Payment: {
+            source: string;
+            id: string;
+            /** @description When it takes effect, UTC. */
+            time: string;
+            received_at: string;
+            /** @description In major units, as stated. */
+            amount: string | null;
+            /** @description By the newest billing run; null with `known_at`, or if it was not. */
+            rejected: components["schemas"]["Rejection"] | null;
+            /** @enum {string} */
+            type: "received" | "failed" | "refunded";
+            invoice: string;
+            currency: string;
+            /** @description What the bank or provider calls it. */
+            reference: string | null;
+        };
+        /** @description A page of payments, the newest first. */
+        PaymentPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["Payment"][];
         };
         /** @description Half-open stretch of time, RFC 3339 in UTC. */
         Period: {
@@ -3151,6 +3277,11 @@ export interface components {
             next_cursor: string | null;
             data: components["schemas"]["RejectedEvent"][];
         };
+        /** @description Why billing did not apply an event. */
+        Rejection: {
+            reason: string;
+            message: string;
+        };
         /** @description Which deliveries are made again. */
         Replay: {
             /** @description To this endpoint. */
@@ -3381,6 +3512,27 @@ export interface components {
             requested_at: string;
             ended_at: string | null;
         };
+        /** @description A single line for an invoice. */
+        SingleLine: {
+            source: string;
+            id: string;
+            /** @description When it takes effect, UTC. */
+            time: string;
+            received_at: string;
+            /** @description In major units, as stated. */
+            amount: string | null;
+            /** @description By the newest billing run; null with `known_at`, or if it was not. */
+            rejected: components["schemas"]["Rejection"] | null;
+            /** @constant */
+            type: "added";
+            customer: string;
+            description: string;
+            currency: string;
+            /** @description As stated; null: its own instant. */
+            service_period: {
+                [key: string]: unknown;
+            } | null;
+        };
         /** @description How an amount adds up. */
         Step: {
             text: string;
@@ -3399,6 +3551,43 @@ export interface components {
             written_at: string;
             /** @description As it was sent: YAML or JSON. */
             text: string;
+        };
+        /** @description A subscription, and what holds of it at the instant of the question. */
+        Subscription: {
+            subscription: string;
+            customer: string;
+            plan: string;
+            plan_version: number;
+            currency: string;
+            timezone: string;
+            started_at: string;
+            /** @description When it ended or will; null: no end is stated. */
+            ended_at: string | null;
+            /** @enum {string} */
+            status: "planned" | "active" | "paused" | "ended";
+        };
+        /** @description A subscription with its timeline. */
+        SubscriptionDetail: {
+            subscription: string;
+            customer: string;
+            plan: string;
+            plan_version: number;
+            currency: string;
+            timezone: string;
+            started_at: string;
+            /** @description When it ended or will; null: no end is stated. */
+            ended_at: string | null;
+            /** @enum {string} */
+            status: "planned" | "active" | "paused" | "ended";
+            /** @description Its stretches, the oldest first. */
+            segments: components["schemas"]["Segment"][];
+        };
+        /** @description A page of subscriptions by key. */
+        SubscriptionPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["Subscription"][];
         };
         /** @description A notification that is about nothing. */
         Trial: {
@@ -3559,6 +3748,35 @@ export interface components {
             message?: string | null;
             /** @default null */
             path?: string | null;
+        };
+        /** @description Credit that was given to a wallet, or taken from it. */
+        WalletCredit: {
+            source: string;
+            id: string;
+            /** @description When it takes effect, UTC. */
+            time: string;
+            received_at: string;
+            /** @description In major units, as stated. */
+            amount: string | null;
+            /** @description By the newest billing run; null with `known_at`, or if it was not. */
+            rejected: components["schemas"]["Rejection"] | null;
+            /** @enum {string} */
+            type: "granted" | "purchased" | "voided";
+            customer: string;
+            wallet: string;
+            currency: string;
+            /** @description Lower ones are used first. */
+            priority: string | null;
+            expires_at: string | null;
+            /** @description Charges that it may pay for; null: all. */
+            restrict_to: string[] | null;
+        };
+        /** @description A page of credit, the newest first. */
+        WalletPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["WalletCredit"][];
         };
         /** @description A commit with what it froze and what was done to it. */
         WholeCommit: {
@@ -3811,6 +4029,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_events_stream: {
+        parameters: {
+            query?: {
+                type?: string | null;
+                customer?: string | null;
+                /** @description After which it ends, sooner with the access token. 0: at once, after what came behind `Last-Event-ID`. */
+                seconds?: number;
+            };
+            header?: {
+                /** @description Go on behind this event: the last `id` that was received. */
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
             /** @description A problem */
@@ -4523,6 +4778,8 @@ export interface operations {
     get_invoices: {
         parameters: {
             query?: {
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
                 /** @description Customer key. */
                 customer?: string | null;
                 /** @description `voided` invoices were finalised. */
@@ -4608,10 +4865,10 @@ export interface operations {
     get_customer_upcoming_invoice: {
         parameters: {
             query?: {
-                /** @description Invoices that close up to the beginning of this day in the tenant's time zone, at most three years ahead; by default those up to the close of the next of the customer's periods. */
-                until?: string | null;
                 /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
                 known_at?: ((string | null) | null) | string | null;
+                /** @description Invoices that close up to the beginning of this day in the tenant's time zone, at most three years ahead; by default those up to the close of the next of the customer's periods. */
+                until?: string | null;
             };
             header?: never;
             path: {
@@ -4792,27 +5049,11 @@ export interface operations {
             };
         };
     };
-    get_customer_usage: {
+    get_customer: {
         parameters: {
             query?: {
                 /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
                 known_at?: ((string | null) | null) | string | null;
-                /** @description First day: UTC, or where the windows are. */
-                from?: string | null;
-                /** @description The day after the last. */
-                to?: string | null;
-                /** @description Meter key. */
-                meter?: string | null;
-                /** @description What the `meter` comes to in each window with usage, for all subscriptions together. */
-                window?: ("hour" | "day" | "month") | null;
-                /** @description Of windows: dimensions of the meter that have a quantity each, with commas between. */
-                group_by?: string | null;
-                /** @description Of windows: IANA time zone; by default the customer's, or else the tenant's. */
-                timezone?: string | null;
-                /** @description Rows of a page. */
-                limit?: number;
-                /** @description `next_cursor` of the page before; leave out for the first page. */
-                cursor?: string | null;
             };
             header?: never;
             path: {
@@ -4829,7 +5070,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UsagePage"] | components["schemas"]["UsageWindowPage"];
+                    "application/json": components["schemas"]["Customer"];
                 };
             };
             /** @description A problem */
@@ -4849,6 +5090,8 @@ export interface operations {
             header?: {
                 /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
                 "Idempotency-Key"?: string;
+                /** @description ETag of `GET /v1/customers/{key}`: refused (412) if the customer was changed since. */
+                "If-Match"?: string;
             };
             path: {
                 /** @description Key of the customer, percent-encoded. */
@@ -4869,6 +5112,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_subscriptions: {
+        parameters: {
+            query?: {
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
+                /** @description Customer key. */
+                customer?: string | null;
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubscriptionPage"];
                 };
             };
             /** @description A problem */
@@ -4914,6 +5195,424 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_subscription: {
+        parameters: {
+            query?: {
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Subscription key, percent-encoded. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubscriptionDetail"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_payments: {
+        parameters: {
+            query?: {
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
+                /** @description Number of an invoice. */
+                invoice?: string | null;
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentPage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_payments: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PostPaymentsBody"];
+            };
+        };
+        responses: {
+            /** @description Recorded now, or known already. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_credit_notes: {
+        parameters: {
+            query?: {
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
+                /** @description Number of an invoice. */
+                invoice?: string | null;
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreditNotePage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_credit_notes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PostCreditNotesBody"];
+            };
+        };
+        responses: {
+            /** @description Recorded now, or known already. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_one_offs: {
+        parameters: {
+            query?: {
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
+                /** @description Customer key. */
+                customer?: string | null;
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneOffPage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_one_offs: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PostOneOffsBody"];
+            };
+        };
+        responses: {
+            /** @description Recorded now, or known already. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_wallets: {
+        parameters: {
+            query?: {
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
+                /** @description Customer key. */
+                customer?: string | null;
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WalletPage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_wallets: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PostWalletsBody"];
+            };
+        };
+        responses: {
+            /** @description Recorded now, or known already. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_customer_usage: {
+        parameters: {
+            query?: {
+                /** @description As it was known at this instant (RFC 3339; a date is its beginning in UTC); now by default. */
+                known_at?: ((string | null) | null) | string | null;
+                /** @description First day: UTC, or where the windows are. */
+                from?: string | null;
+                /** @description The day after the last. */
+                to?: string | null;
+                /** @description Meter key. */
+                meter?: string | null;
+                /** @description What the `meter` comes to in each window with usage, for all subscriptions together. */
+                window?: ("hour" | "day" | "month") | null;
+                /** @description Of windows: dimensions of the meter that have a quantity each, with commas between. */
+                group_by?: string | null;
+                /** @description Of windows: IANA time zone; by default the customer's, or else the tenant's. */
+                timezone?: string | null;
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Customer key, percent-encoded. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"] | components["schemas"]["UsageWindowPage"];
                 };
             };
             /** @description A problem */
@@ -5087,186 +5786,6 @@ export interface operations {
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["PostSubscriptionEndBody"];
-            };
-        };
-        responses: {
-            /** @description Recorded now, or known already. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Written"];
-                };
-            };
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Written"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_payments: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PostPaymentsBody"];
-            };
-        };
-        responses: {
-            /** @description Recorded now, or known already. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Written"];
-                };
-            };
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Written"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_credit_notes: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PostCreditNotesBody"];
-            };
-        };
-        responses: {
-            /** @description Recorded now, or known already. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Written"];
-                };
-            };
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Written"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_one_offs: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PostOneOffsBody"];
-            };
-        };
-        responses: {
-            /** @description Recorded now, or known already. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Written"];
-                };
-            };
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Written"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_wallets: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PostWalletsBody"];
             };
         };
         responses: {
@@ -7200,6 +7719,8 @@ export interface operations {
             query?: {
                 /** @description json (the document), pdf, or EN 16931: xml (UBL 2.1) or cii (CII D22B). */
                 format?: "json" | "pdf" | "xml" | "cii";
+                /** @description As it was known at this instant (RFC 3339): not found if it was not final then. Of json. */
+                known_at?: string;
             };
             header?: never;
             path: {

@@ -102,12 +102,38 @@ class AsyncOperations:
         """List commits; every row, page by page."""
         return self._iterate(self.get_commits, limit=limit)
 
+    async def get_credit_notes(
+        self,
+        *,
+        known_at: str | datetime | None = None,
+        invoice: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.CreditNotePage:
+        """List credit notes."""
+        return await self._ask(
+            "GET",
+            "/v1/credit-notes",
+            {},
+            query={"known_at": known_at, "invoice": invoice, "limit": limit, "cursor": cursor},
+        )
+
+    def iterate_credit_notes(
+        self, *, known_at: str | datetime | None = None, invoice: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[types.IssuedCreditNote]:
+        """List credit notes; every row, page by page."""
+        return self._iterate(self.get_credit_notes, known_at=known_at, invoice=invoice, limit=limit)
+
+    async def get_customer(self, key: str, *, known_at: str | datetime | None = None) -> types.Customer:
+        """A customer."""
+        return await self._ask("GET", "/v1/customers/{key}", {"key": key}, query={"known_at": known_at})
+
     async def get_customer_upcoming_invoice(
-        self, key: str, *, until: str | date | None = None, known_at: str | datetime | None = None
+        self, key: str, *, known_at: str | datetime | None = None, until: str | date | None = None
     ) -> types.UpcomingInvoices:
         """A customer's next invoices."""
         return await self._ask(
-            "GET", "/v1/customers/{key}/upcoming-invoice", {"key": key}, query={"until": until, "known_at": known_at}
+            "GET", "/v1/customers/{key}/upcoming-invoice", {"key": key}, query={"known_at": known_at, "until": until}
         )
 
     async def get_customer_usage(
@@ -234,15 +260,17 @@ class AsyncOperations:
         """List invitations; every row, page by page."""
         return self._iterate(self.get_invitations, limit=limit)
 
-    async def get_invoice(self, number: str) -> types.Invoice:
+    async def get_invoice(self, number: str, *, known_at: str | None = None) -> types.Invoice:
         """An invoice's document."""
-        return await self._ask("GET", "/v1/invoices/{number}", {"number": number})
+        return await self._ask("GET", "/v1/invoices/{number}", {"number": number}, query={"known_at": known_at})
 
     async def get_invoice_file(
-        self, number: str, *, format: Literal["json", "pdf", "xml", "cii"] | None = None
+        self, number: str, *, format: Literal["json", "pdf", "xml", "cii"] | None = None, known_at: str | None = None
     ) -> bytes:
         """An invoice's document."""
-        return await self._ask("GET", "/v1/invoices/{number}", {"number": number}, query={"format": format})
+        return await self._ask(
+            "GET", "/v1/invoices/{number}", {"number": number}, query={"format": format, "known_at": known_at}
+        )
 
     async def get_invoice_line_explain(
         self,
@@ -264,6 +292,7 @@ class AsyncOperations:
     async def get_invoices(
         self,
         *,
+        known_at: str | datetime | None = None,
         customer: str | None = None,
         status: Literal["draft", "finalised", "voided"] | None = None,
         currency: str | None = None,
@@ -278,6 +307,7 @@ class AsyncOperations:
             "/v1/invoices",
             {},
             query={
+                "known_at": known_at,
                 "customer": customer,
                 "status": status,
                 "currency": currency,
@@ -291,6 +321,7 @@ class AsyncOperations:
     def iterate_invoices(
         self,
         *,
+        known_at: str | datetime | None = None,
         customer: str | None = None,
         status: Literal["draft", "finalised", "voided"] | None = None,
         currency: str | None = None,
@@ -301,6 +332,7 @@ class AsyncOperations:
         """List invoices; every row, page by page."""
         return self._iterate(
             self.get_invoices,
+            known_at=known_at,
             customer=customer,
             status=status,
             currency=currency,
@@ -320,6 +352,50 @@ class AsyncOperations:
     async def get_me(self) -> types.Me:
         """Who I am."""
         return await self._ask("GET", "/v1/me", {})
+
+    async def get_one_offs(
+        self,
+        *,
+        known_at: str | datetime | None = None,
+        customer: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.OneOffPage:
+        """List single lines."""
+        return await self._ask(
+            "GET",
+            "/v1/one-offs",
+            {},
+            query={"known_at": known_at, "customer": customer, "limit": limit, "cursor": cursor},
+        )
+
+    def iterate_one_offs(
+        self, *, known_at: str | datetime | None = None, customer: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[types.SingleLine]:
+        """List single lines; every row, page by page."""
+        return self._iterate(self.get_one_offs, known_at=known_at, customer=customer, limit=limit)
+
+    async def get_payments(
+        self,
+        *,
+        known_at: str | datetime | None = None,
+        invoice: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.PaymentPage:
+        """List payments."""
+        return await self._ask(
+            "GET",
+            "/v1/payments",
+            {},
+            query={"known_at": known_at, "invoice": invoice, "limit": limit, "cursor": cursor},
+        )
+
+    def iterate_payments(
+        self, *, known_at: str | datetime | None = None, invoice: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[types.Payment]:
+        """List payments; every row, page by page."""
+        return self._iterate(self.get_payments, known_at=known_at, invoice=invoice, limit=limit)
 
     async def get_plans(self, *, known_at: str | datetime | None = None, catalog: str | None = None) -> types.PlanPage:
         """List plans."""
@@ -384,6 +460,32 @@ class AsyncOperations:
         """List simulations; every row, page by page."""
         return self._iterate(self.get_simulations, limit=limit)
 
+    async def get_subscription(self, key: str, *, known_at: str | datetime | None = None) -> types.SubscriptionDetail:
+        """A subscription's timeline."""
+        return await self._ask("GET", "/v1/subscriptions/{key}", {"key": key}, query={"known_at": known_at})
+
+    async def get_subscriptions(
+        self,
+        *,
+        known_at: str | datetime | None = None,
+        customer: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.SubscriptionPage:
+        """List subscriptions."""
+        return await self._ask(
+            "GET",
+            "/v1/subscriptions",
+            {},
+            query={"known_at": known_at, "customer": customer, "limit": limit, "cursor": cursor},
+        )
+
+    def iterate_subscriptions(
+        self, *, known_at: str | datetime | None = None, customer: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[types.Subscription]:
+        """List subscriptions; every row, page by page."""
+        return self._iterate(self.get_subscriptions, known_at=known_at, customer=customer, limit=limit)
+
     async def get_unbilled_usage(
         self,
         *,
@@ -429,6 +531,28 @@ class AsyncOperations:
     def iterate_value_models(self, *, limit: int | None = None) -> AsyncIterator[types.ModelSummary]:
         """List value models; every row, page by page."""
         return self._iterate(self.get_value_models, limit=limit)
+
+    async def get_wallets(
+        self,
+        *,
+        known_at: str | datetime | None = None,
+        customer: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> types.WalletPage:
+        """List credit of wallets."""
+        return await self._ask(
+            "GET",
+            "/v1/wallets",
+            {},
+            query={"known_at": known_at, "customer": customer, "limit": limit, "cursor": cursor},
+        )
+
+    def iterate_wallets(
+        self, *, known_at: str | datetime | None = None, customer: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[types.WalletCredit]:
+        """List credit of wallets; every row, page by page."""
+        return self._iterate(self.get_wallets, known_at=known_at, customer=customer, limit=limit)
 
     async def get_webhook_deliveries(
         self,
@@ -527,11 +651,20 @@ class AsyncOperations:
         return await self._ask("GET", "/v1/.well-known/jwks.json", {})
 
     async def patch_customer(
-        self, key: str, body: types.PatchCustomerBody | None = None, *, idempotency_key: str | None = None
+        self,
+        key: str,
+        body: types.PatchCustomerBody | None = None,
+        *,
+        idempotency_key: str | None = None,
+        if_match: str | None = None,
     ) -> types.Written:
         """Change a customer."""
         return await self._ask(
-            "PATCH", "/v1/customers/{key}", {"key": key}, headers={"Idempotency-Key": idempotency_key}, body=body
+            "PATCH",
+            "/v1/customers/{key}",
+            {"key": key},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+            body=body,
         )
 
     async def patch_user(self, user: str, body: types.UserChange, *, if_match: str) -> types.User:

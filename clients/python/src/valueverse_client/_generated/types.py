@@ -1069,6 +1069,15 @@ class RejectedEventPage(TypedDict):
     data: list[RejectedEvent]
 
 
+class Rejection(TypedDict):
+    """
+    Why billing did not apply an event.
+    """
+
+    reason: str
+    message: str
+
+
 Replay = TypedDict(
     'Replay',
     {
@@ -1234,6 +1243,24 @@ class SimulationState(TypedDict):
     ended_at: str | None
 
 
+class SingleLine(TypedDict):
+    """
+    A single line for an invoice.
+    """
+
+    source: str
+    id: str
+    time: str
+    received_at: str
+    amount: str | None
+    rejected: Rejection | None
+    type: Literal['added']
+    customer: str
+    description: str
+    currency: str
+    service_period: dict[str, Any] | None
+
+
 class Step(TypedDict):
     """
     How an amount adds up.
@@ -1255,6 +1282,49 @@ class StoredModel(TypedDict):
     written_by: str
     written_at: str
     text: str
+
+
+class Subscription(TypedDict):
+    """
+    A subscription, and what holds of it at the instant of the question.
+    """
+
+    subscription: str
+    customer: str
+    plan: str
+    plan_version: int
+    currency: str
+    timezone: str
+    started_at: str
+    ended_at: str | None
+    status: Literal['planned', 'active', 'paused', 'ended']
+
+
+class SubscriptionDetail(TypedDict):
+    """
+    A subscription with its timeline.
+    """
+
+    subscription: str
+    customer: str
+    plan: str
+    plan_version: int
+    currency: str
+    timezone: str
+    started_at: str
+    ended_at: str | None
+    status: Literal['planned', 'active', 'paused', 'ended']
+    segments: list[Segment]
+
+
+class SubscriptionPage(TypedDict):
+    """
+    A page of subscriptions by key.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[Subscription]
 
 
 class Trial(TypedDict):
@@ -1399,6 +1469,36 @@ class WaitingEvent(TypedDict):
     reason: NotRequired[str | None]
     message: NotRequired[str | None]
     path: NotRequired[str | None]
+
+
+class WalletCredit(TypedDict):
+    """
+    Credit that was given to a wallet, or taken from it.
+    """
+
+    source: str
+    id: str
+    time: str
+    received_at: str
+    amount: str | None
+    rejected: Rejection | None
+    type: Literal['granted', 'purchased', 'voided']
+    customer: str
+    wallet: str
+    currency: str
+    priority: str | None
+    expires_at: str | None
+    restrict_to: list[str] | None
+
+
+class WalletPage(TypedDict):
+    """
+    A page of credit, the newest first.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[WalletCredit]
 
 
 class WholeCommit(TypedDict):
@@ -1602,6 +1702,22 @@ class InvoiceSummary(TypedDict):
     amount_due: str
 
 
+class IssuedCreditNote(TypedDict):
+    """
+    A credit note on an invoice.
+    """
+
+    source: str
+    id: str
+    time: str
+    received_at: str
+    amount: str | None
+    rejected: Rejection | None
+    type: Literal['issued']
+    invoice: str
+    reason: str
+
+
 class Library(TypedDict):
     """
     The ready models, by name.
@@ -1631,6 +1747,43 @@ class ModelPage(TypedDict):
     has_more: bool
     next_cursor: str | None
     data: list[ModelSummary]
+
+
+class OneOffPage(TypedDict):
+    """
+    A page of single lines, the newest first.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[SingleLine]
+
+
+class Payment(TypedDict):
+    """
+    A payment of an invoice.
+    """
+
+    source: str
+    id: str
+    time: str
+    received_at: str
+    amount: str | None
+    rejected: Rejection | None
+    type: Literal['received', 'failed', 'refunded']
+    invoice: str
+    currency: str
+    reference: str | None
+
+
+class PaymentPage(TypedDict):
+    """
+    A page of payments, the newest first.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[Payment]
 
 
 class PlanPage(TypedDict):
@@ -1750,6 +1903,16 @@ class UsagePage(TypedDict):
     has_more: bool
     next_cursor: str | None
     data: list[UsageRow]
+
+
+class CreditNotePage(TypedDict):
+    """
+    A page of credit notes, the newest first.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[IssuedCreditNote]
 
 
 class InvoicePage(TypedDict):

@@ -1,0 +1,41 @@
+"""Reads of a tenant's billing events: those of the lake, and those that wait in its landing folder or inbox."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from serving_api.responses import refuse_repeated
+from serving_api.service import service_of
+from valueverse.platform.lake import Lake
+from valueverse.services.subscriptions.billing_log import WaitingRequest, read_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from starlette.requests import Request
+
+    from valueverse.services.subscriptions.billing_log import BillingLog
+
+Result = TypeVar("Result")
+
+
+def waiting_of(rows: Sequence[Any]) -> list[WaitingRequest]:
+    """Requests of the inbox, as ``api.waiting_requests`` gives them."""
+    return [WaitingRequest(row["received_at"], bytes(row["body"])) for row in rows]
+
+
+async def of_log(request: Request, tenant: str, read: Callable[[BillingLog, datetime], Result]) -> Result:
+    """What ``read`` gives of the tenant's billing events and the instant, beside the event loop.
+
+    Raises:
+        Problem: ``invalid-request`` for a repeated parameter, ``unavailable``.
+        RefusalError: what ``read`` refuses.
+    """
+    refuse_repeated(request)
+    service, moment = service_of(request), datetime.now(UTC)
+    # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
+    requests = waiting_of(await service.database.call("waiting_requests", tenant))
+    lake, landing = Lake(service.settings.lake_url), service.settings.landing
+    return await service.engine.work(tenant, lambda: read(read_log(lake, landing, tenant, moment, requests), moment))
