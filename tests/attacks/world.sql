@@ -98,7 +98,5 @@ select %(t)s, repeat(digit, 64), repeat(digit, 64), 'realised', '2024-01-01', '2
 insert into value.result values (%(t)s, repeat('c', 64), %(s)s, 1, %(s)s);
 insert into value.proposal values (%(t)s, 'p', 'c', 'r', %(s)s, 'c1', 's1', 'k', '2024-01-01Z', '2024-02-01Z', 1, 1, 'none', 1, 'USD',
     '2024-02-01Z', '2024-03-01Z');
-insert into value.commit (tenant_id, commit_id, sequence, model, author, parent, document, chain_hash, committed_at)
-values (%(t)s, repeat('c', 64), 1, 'm', 'ann', null, %(s)s, 'chain', '2024-01-01Z');
 insert into value.verdict values (%(t)s, 'p', 'accepted', %(s)s, null, '2024-02-02Z');
 set local session_replication_role = origin;
