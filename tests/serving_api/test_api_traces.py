@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,7 +13,9 @@ import pytest
 from assets.resources import Platform
 from tests.support.collector import Collector, collecting
 from tests.support.serving import bearer, serving
+from valueverse.platform.job_queue import Job, JobKind, Worker
 from valueverse.platform.telemetry import tracing
+from valueverse.platform.telemetry.logs import make_log
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -61,6 +64,32 @@ async def test_a_request_goes_on_with_its_callers_trace_down_to_postgres(
     assert (line["event"], line["span_id"], line["tenant"]) == ("request", request.id, "acme")
     text = collector.text()
     assert not any(secret in text for secret in (keys["acme"], session["access_token"], "Jane", "Doe"))
+
+
+async def test_a_job_of_background_work_goes_on_with_the_trace_of_the_request_that_asked_for_it(
+    traced: Settings, keys: dict[str, str], collector: Collector
+) -> None:
+    trace, seen = TRACE[::-1], []
+
+    async def work(_: Settings, job: Job) -> None:
+        seen.append((job.tenant, job.key))
+
+    async def give_up(*_: object) -> None:
+        raise AssertionError
+
+    async with serving(traced, keys) as api:
+        token = api.token("acme", "billing:write")
+        headers = bearer(token) | {"traceparent": f"00-{trace}-{PARENT}-01"}
+        body = {"catalog": "schema: valueverse.catalog/v1\ncurrency: USD\nplans: [{key: pro}]\n"}
+        asked = await api.client.post("/v1/simulations", json=body, headers=headers)
+        kind = JobKind("simulate", "computations", work, (), give_up)
+        await Worker(traced, [kind], {"computations": 1}, make_log(io.BytesIO())).run_due()
+    assert seen == [("acme", asked.json()["id"])]
+    spans = collector.spans(trace, 4)
+    job = spans["job simulate"]
+    assert (job.parent, job.kind) == (spans["POST /v1/simulations"].id, "SPAN_KIND_CONSUMER")
+    assert job.attributes["valueverse.request_id"] == asked.headers["x-request-id"]
+    assert job.attributes["valueverse.tenant"] == "acme"
 
 
 @pytest.mark.parametrize("given", ["00-zz-00-01", f"00-{'0' * 32}-{PARENT}-01", "x" * 5000, f"00-{TRACE}-{PARENT}"])
