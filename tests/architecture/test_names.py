@@ -69,6 +69,12 @@ PLACES = (
 KINDS = frozenset([".py", ".ts", ".mts", ".sql", ".yml", ".yaml", ".md", ".typ", ""])
 HISTORY = ("docs/decisions/", "valueverse/platform/migrations/", "tests/recorded/", "dbt_project/target/")
 """What was decided, migrated or recorded stays as it was written."""
+GENERATED = (
+    "clients/python/src/valueverse_client/_generated/",
+    "clients/typescript/src/generated/",
+    "clients/typescript/dist/",
+)
+"""Clients have the names that the API's contract has."""
 DEFINED_HERE = ("docs/glossary.md", "tests/architecture/test_names.py")
 VERDICT = frozenset(["said"])
 """``said_at`` and ``said_by`` of a verdict are columns of Postgres and keys of the output of ``value proposals``."""
@@ -127,7 +133,7 @@ def texts() -> Iterator[tuple[str, str]]:
         path = ROOT / place
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             name = str(file.relative_to(ROOT))
-            if file.suffix in KINDS and file.is_file() and not name.startswith((*HISTORY, *DEFINED_HERE)):
+            if file.suffix in KINDS and file.is_file() and not name.startswith((*HISTORY, *GENERATED, *DEFINED_HERE)):
                 yield name, file.read_text(encoding="utf-8")
 
 
