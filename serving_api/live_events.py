@@ -1,7 +1,7 @@
-"""Events as they are received, told to whoever listens: through Valkey, so that each worker tells of what all receive.
+"""Events as they are received, announced to whoever listens: through Valkey, so that each worker announces all of them.
 
-A tenant's requests of events are kept in a stream of its own, and only while somebody listens or has just done so: for
-some minutes and up to some hundred of them, so that a listener who comes back misses nothing. Nobody who is slow is
+A tenant's requests of events are stored in a stream of its own, and only while somebody listens or has just done so:
+for some minutes and up to some hundred of them, so that a listener who comes back misses nothing. Nobody who is slow is
 waited for, and nothing here holds up what receives: events are stored, whether anybody hears of them or not.
 """
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     import structlog
 
-KEPT = 256
-"""Requests that are kept of a tenant."""
-_KEPT_SECONDS = 600
+STORED = 256
+"""Requests that are stored of a tenant."""
+_STORED_SECONDS = 600
 MOST_LISTENERS = 10
 """Of one tenant in one process."""
 _MOST_OF_ALL = 200
@@ -61,13 +61,13 @@ def write_place(place: Place) -> str:
     return "{}-{}.{}".format(*place)
 
 
-def behind(place: Place) -> Place:
+def end_of(place: Place) -> Place:
     """The place behind all events of a request."""
     return (*place[:2], 999_999)
 
 
 @dataclass(frozen=True)
-class Told:
+class Announced:
     """The events of one request.
 
     Attributes:
@@ -83,26 +83,26 @@ class Told:
 
 @dataclass
 class Listener:
-    """Somebody who is told of a tenant's requests.
+    """Somebody who is announced of a tenant's requests.
 
     Attributes:
-        slow: more of them wait than may, and nothing is told any more.
+        slow: more of them wait than may, and nothing is announced any more.
     """
 
-    waiting: deque[Told] = field(default_factory=deque)
+    waiting: deque[Announced] = field(default_factory=deque)
     slow: bool = False
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def tell(self, told: Told) -> None:
+    def announce(self, announced: Announced) -> None:
         """Put a request behind those that wait."""
         if len(self.waiting) >= _MOST_WAITING:
             self.slow = True
             self.waiting.clear()
         if not self.slow:
-            self.waiting.append(told)
+            self.waiting.append(announced)
         self._came.set()
 
-    async def next(self, seconds: float) -> Told | None:
+    async def next(self, seconds: float) -> Announced | None:
         """The next request; None where none comes in time, or the listener is too slow."""
         if not self.waiting and not self.slow:
             self._came.clear()
@@ -137,7 +137,7 @@ class LiveEvents:
         self._audiences: dict[str, _Audience] = {}
 
     async def publish(self, tenant: str, make: Callable[[], bytes]) -> None:
-        """Tell of a request of the tenant, if anybody listens; ``make`` gives its JSON, a list of events and how many
+        """Announce a request of the tenant, if anybody listens; ``make`` gives its JSON: a list of events and how many
         more there are. Never fails: who listens may miss it, nobody else does."""
         if time.monotonic() < self._silent_until:
             return
@@ -146,12 +146,12 @@ class LiveEvents:
                 return
             entry = pa.compress(make(), codec="zstd", asbytes=True)
             async with self._valkey.pipeline(transaction=True) as pipeline:
-                pipeline.xadd(_stream(tenant), {"e": entry}, maxlen=KEPT, approximate=False)
-                pipeline.expire(_stream(tenant), _KEPT_SECONDS)
+                pipeline.xadd(_stream(tenant), {"e": entry}, maxlen=STORED, approximate=False)
+                pipeline.expire(_stream(tenant), _STORED_SECONDS)
                 await pipeline.execute()
         except _AWAY as error:
             self._silent_until = time.monotonic() + _PAUSE
-            self._log.warning("nobody is told of events", reason=str(error) or type(error).__name__)
+            self._log.warning("nobody is announced of events", reason=str(error) or type(error).__name__)
 
     @asynccontextmanager
     async def listening(self, tenant: str) -> AsyncIterator[Listener]:
@@ -180,18 +180,18 @@ class LiveEvents:
                     audience.reader.cancel()
 
     async def want(self, tenant: str) -> None:
-        """Say that somebody listens: requests are kept from now on, for some minutes.
+        """Say that somebody listens: requests are stored from now on, for some minutes.
 
         Raises:
             Problem: ``unavailable``.
         """
         try:
-            await self._valkey.set(_wanted(tenant), 1, ex=_KEPT_SECONDS)
+            await self._valkey.set(_wanted(tenant), 1, ex=_STORED_SECONDS)
         except _AWAY as error:
             raise _unavailable() from error
 
     async def last(self, tenant: str) -> Place:
-        """The place behind all that is kept of the tenant.
+        """The place behind all that is stored of the tenant.
 
         Raises:
             Problem: ``unavailable``.
@@ -200,10 +200,10 @@ class LiveEvents:
             found: Any = await self._valkey.xrevrange(_stream(tenant), count=1)
         except _AWAY as error:
             raise _unavailable() from error
-        return behind((*_request(found[0][0]), 0)) if found else BEGINNING
+        return end_of((*_request(found[0][0]), 0)) if found else BEGINNING
 
-    async def kept(self, tenant: str, after: Place) -> tuple[list[Told], bool]:
-        """What is kept of the tenant's requests from the one of the place ``after`` on, and whether that is all that
+    async def stored(self, tenant: str, after: Place) -> tuple[list[Announced], bool]:
+        """What is stored of the tenant's requests from the one of the place ``after`` on, and whether that is all that
         came since.
 
         Raises:
@@ -213,8 +213,8 @@ class LiveEvents:
             found: Any = await self._valkey.xrange(_stream(tenant), min=f"{after[0]}-{after[1]}")
         except _AWAY as error:
             raise _unavailable() from error
-        told = [_told(one, fields) for one, fields in found]
-        return told, after == BEGINNING or (bool(told) and told[0].place[:2] == after[:2])
+        announced = [_announced(one, fields) for one, fields in found]
+        return announced, after == BEGINNING or (bool(announced) and announced[0].place[:2] == after[:2])
 
     async def _read(self, tenant: str, audience: _Audience, after: Place) -> None:
         last = f"{after[0]}-{after[1]}"
@@ -227,18 +227,18 @@ class LiveEvents:
                 continue
             for one, fields in found[0][1] if found else ():
                 last = one
-                told = _told(one, fields)
+                announced = _announced(one, fields)
                 for listener in audience.listeners:
-                    listener.tell(told)
+                    listener.announce(announced)
 
     async def close(self) -> None:
-        """Tell nobody of anything any more."""
+        """Announce nobody of anything any more."""
         for audience in list(self._audiences.values()):
             if audience.reader is not None:
                 audience.reader.cancel()
             for listener in audience.listeners:
                 listener.slow = True
-                listener.tell(Told(BEGINNING, [], 0))
+                listener.announce(Announced(BEGINNING, [], 0))
         await self._valkey.aclose()
         await self._reading.aclose()
 
@@ -256,10 +256,10 @@ def _request(name: bytes) -> tuple[int, int]:
     return int(moment), int(number)
 
 
-def _told(name: bytes, fields: dict[bytes, bytes]) -> Told:
+def _announced(name: bytes, fields: dict[bytes, bytes]) -> Announced:
     with pa.CompressedInputStream(pa.BufferReader(fields[b"e"]), "zstd") as stream:
         events, more = orjson.loads(stream.read())
-    return Told((*_request(name), 0), events, more)
+    return Announced((*_request(name), 0), events, more)
 
 
 def _unavailable() -> Problem:

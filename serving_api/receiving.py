@@ -64,12 +64,12 @@ async def store_events(request: Request, identity: Identity, judged: JudgedEvent
     sent_by = (judged.root.hex(), identity.key_prefix, request_id, bool(judged.billing_types))
     await service_of(request).database.call("receive_events", identity.tenant, *stored, *sent_by)
     EVENTS.inc(judged.events)
-    await service_of(request).live.publish(identity.tenant, partial(_told, judged, receipt, moment))
+    await service_of(request).live.publish(identity.tenant, partial(_announced, judged, receipt, moment))
     return receipt
 
 
-def _told(judged: JudgedEvents, receipt: uuid.UUID, moment: datetime) -> bytes:
-    """What whoever follows events is told of a request."""
+def _announced(judged: JudgedEvents, receipt: uuid.UUID, moment: datetime) -> bytes:
+    """What whoever follows events is announced of a request."""
     request = {"batch": str(receipt), "received_at": utc_text(moment)}
     shown = judged.first.with_columns(utc_texts(pl.col("time")).alias("time"))
     events = [row | request for row in shown.iter_rows(named=True)]

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from serving_api.event_schemas import EventStreamQuery
 from serving_api.examples import EVENT_STREAM
-from serving_api.live_events import behind, read_place, write_place
+from serving_api.live_events import end_of, read_place, write_place
 from serving_api.problems import Problem
 from serving_api.responses import refuse_repeated
 from serving_api.security.authentication import bearer, requires
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from serving_api.live_events import Listener, Place, Told
+    from serving_api.live_events import Announced, Listener, Place
     from serving_api.service import Service
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -56,7 +56,7 @@ async def stream_events(
     ] = None,
 ) -> Response:
     """Server-sent events: `received` for each event of any request from now on, with what was found of it; `more` with
-    the number of a request's events beyond the first 200; `gap` where events were missed that are not kept any more
+    the number of a request's events beyond the first 200; `gap` where events were missed that are not stored any more
     (`GET /v1/events` has them); `end` with the reason, then connect again. A comment comes every 15 seconds. It ends
     with the access token, or when its session is ended or its API key revoked, and for whoever reads too slowly.
     """
@@ -97,12 +97,12 @@ class _Following:
         live, tenant = self.service.live, self.identity.tenant
         async with live.listening(tenant) as listener:
             after = await live.last(tenant) if self.after is None else self.after
-            kept, whole = await live.kept(tenant, after)
+            stored, whole = await live.stored(tenant, after)
             yield b""
             if self.after is not None and not whole:
                 yield _event("gap", {"after": write_place(self.after)}, None)
-            for told in kept:
-                after, piece = self._piece(told, after)
+            for announced in stored:
+                after, piece = self._piece(announced, after)
                 if piece:
                     yield piece
             async for piece in self._live(listener, after):
@@ -115,15 +115,15 @@ class _Following:
             if left <= 0:
                 yield _event("end", {"reason": "time_is_over"}, None)
                 return
-            told = await listener.next(min(left, HEARTBEAT - (time.monotonic() - checked)))
+            announced = await listener.next(min(left, HEARTBEAT - (time.monotonic() - checked)))
             if time.monotonic() - checked >= HEARTBEAT:
                 checked = time.monotonic()
                 if not await self._is_open():
                     yield _event("end", {"reason": "session_ended"}, None)
                     return
                 yield b": heartbeat\n\n"
-            if told is not None:
-                after, piece = self._piece(told, after)
+            if announced is not None:
+                after, piece = self._piece(announced, after)
                 if piece:
                     yield piece
         yield _event("end", {"reason": "too_slow"}, None)
@@ -134,20 +134,20 @@ class _Following:
         [row] = await self.service.database.call("session_open", identity.tenant, identity.family)
         return bool(row["session_open"])
 
-    def _piece(self, told: Told, after: Place) -> tuple[Place, bytes]:
+    def _piece(self, announced: Announced, after: Place) -> tuple[Place, bytes]:
         """The place behind the request, and what is sent of it."""
-        if told.place[:2] < after[:2]:
+        if announced.place[:2] < after[:2]:
             return after, b""
-        return behind(told.place), b"".join(self._events(told, after))
+        return end_of(announced.place), b"".join(self._events(announced, after))
 
-    def _events(self, told: Told, after: Place) -> Iterator[bytes]:
-        for number, event in enumerate(told.events, start=1):
-            place = (*told.place[:2], number)
+    def _events(self, announced: Announced, after: Place) -> Iterator[bytes]:
+        for number, event in enumerate(announced.events, start=1):
+            place = (*announced.place[:2], number)
             if place > after and self._wants(event):
                 yield _event("received", event, place)
-        last = (*told.place[:2], len(told.events) + 1)
-        if told.more and last > after:
-            yield _event("more", {"batch": told.events[0]["batch"], "events": told.more}, last)
+        last = (*announced.place[:2], len(announced.events) + 1)
+        if announced.more and last > after:
+            yield _event("more", {"batch": announced.events[0]["batch"], "events": announced.more}, last)
 
     def _wants(self, event: dict[str, Any]) -> bool:
         wanted = {"type": self.query.type, "customer": self.query.customer}

@@ -1,4 +1,4 @@
-"""Live events over HTTP: what any worker receives is told to whoever follows, of one tenant, and to nobody too slow."""
+"""Live events over HTTP: what any worker receives is announced to who follows, of one tenant, and not to the slow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 STREAM = "/v1/events/stream"
 
 
-def told(text: str) -> list[tuple[str, dict[str, Any]]]:
+def announced(text: str) -> list[tuple[str, dict[str, Any]]]:
     """Kind and data of each event of a stream; the id of the event among its data."""
     found = []
     for block in text.split("\n\n"):
@@ -40,7 +40,7 @@ def told(text: str) -> list[tuple[str, dict[str, Any]]]:
 
 def named(text: str) -> list[str]:
     """Ids of the events that were received."""
-    return [data["id"] for kind, data in told(text) if kind == "received"]
+    return [data["id"] for kind, data in announced(text) if kind == "received"]
 
 
 async def send(api: Api, *events: Any, tenant: str = "acme") -> None:
@@ -61,29 +61,29 @@ async def follow(api: Api, tenant: str = "acme", after: str | None = None, **que
 
 async def test_events_are_told_with_what_was_found_of_them_and_go_on_behind_the_last_that_came(api: Api) -> None:
     begun = await follow(api)
-    assert told(begun) == [("end", {"reason": "time_is_over"})]
+    assert announced(begun) == [("end", {"reason": "time_is_over"})]
     await send(
         api, event("a", {"n": 1}, subject="c1/s1"), event("a", {"n": 1}, subject="c1/s1"), event("b", time="noon")
     )
     await send(api, event("c", type="other", subject="c2"))
     whole = await follow(api, after="0-0.0")
-    (kind, first), (_, again), (_, wrong), (_, other), _ = told(whole)
+    (kind, first), (_, again), (_, wrong), (_, other), _ = announced(whole)
     assert (kind, first["status"], again["status"], wrong["status"]) == ("received", "accepted", "duplicate", "refused")
     assert (first["customer"], first["subscription"], first["type"]) == ("c1", "s1", "call")
     assert (wrong["id"], wrong["reason"]) == ("b", "bad_time")
     assert uuid.UUID(first["batch"]) != uuid.UUID(other["batch"])
     assert named(await follow(api, after=again["at"])) == ["b", "c"]
-    assert told(await follow(api, after=other["at"])) == [("end", {"reason": "time_is_over"})]
+    assert announced(await follow(api, after=other["at"])) == [("end", {"reason": "time_is_over"})]
     assert named(await follow(api, after="0-0.0", customer="c2")) == ["c"]
     assert named(await follow(api, after="0-0.0", type="call", customer="c1")) == ["a", "a"]
 
 
 async def test_events_that_are_not_kept_any_more_are_a_gap(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_events, "KEPT", 2)
+    monkeypatch.setattr(live_events, "STORED", 2)
     await follow(api)
     for number in range(4):
         await send(api, event(f"g{number}"))
-    kinds = [kind for kind, _ in told(await follow(api, after="1700000000000-0.1"))]
+    kinds = [kind for kind, _ in announced(await follow(api, after="1700000000000-0.1"))]
     assert kinds == ["gap", "received", "received", "end"]
 
 
@@ -92,9 +92,9 @@ async def test_of_a_large_request_the_first_are_told_and_how_many_more_there_are
     await send(api, *(event(f"l{number}") for number in range(250)))
     text = await follow(api, after="0-0.0")
     large = [one for one in named(text) if one.startswith("l")]
-    [(_, more)] = [one for one in told(text) if one[0] == "more"]
+    [(_, more)] = [one for one in announced(text) if one[0] == "more"]
     assert (large, more["events"]) == ([f"l{number}" for number in range(200)], 50)
-    assert told(await follow(api, after=more["at"])) == [("end", {"reason": "time_is_over"})]
+    assert announced(await follow(api, after=more["at"])) == [("end", {"reason": "time_is_over"})]
 
 
 async def test_what_cannot_be_followed_is_refused(api: Api) -> None:
@@ -110,7 +110,7 @@ async def test_a_tenant_follows_its_own_events_alone_whatever_place_it_names(api
         await follow(api, tenant)
     await send(api, event("of-acme"), tenant="acme")
     await send(api, event("of-birch"), tenant="birch")
-    theirs = told(await follow(api, "acme", after="0-0.0"))[-2][1]["at"]
+    theirs = announced(await follow(api, "acme", after="0-0.0"))[-2][1]["at"]
     for after in ("0-0.0", theirs):
         text = await follow(api, "birch", after=after)
         assert "of-acme" not in text
@@ -191,12 +191,12 @@ async def test_a_stream_ends_with_its_session_and_with_the_key_that_opened_it(
         assert not first.done()
         await api.client.delete("/v1/sessions", headers=closed)
         text = await first
-        assert told(text) == [("end", {"reason": "session_ended"})]
+        assert announced(text) == [("end", {"reason": "session_ended"})]
         assert ": heartbeat" in text
         assert not second.done()
         with connect(module_settings, "builder") as connection:
             connection.execute("update auth.api_key set revoked_at = now() where prefix = %s", [prefix_of(key)])
-        assert told(await second) == [("end", {"reason": "session_ended"})]
+        assert announced(await second) == [("end", {"reason": "session_ended"})]
 
 
 @pytest.mark.security
@@ -204,7 +204,7 @@ async def test_a_stream_ends_with_its_access_token(api: Api, monkeypatch: pytest
     session = bearer((await api.sign_in("acme"))["access_token"])
     monkeypatch.setattr(tokens.Tokens, "expiry", lambda _self, _token: int(time.time()) + 1)
     async with streaming(api, session, 300) as stream:
-        assert told(await asyncio.wait_for(stream, 30)) == [("end", {"reason": "time_is_over"})]
+        assert announced(await asyncio.wait_for(stream, 30)) == [("end", {"reason": "time_is_over"})]
 
 
 async def test_more_streams_of_a_tenant_than_may_be_open_are_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +234,7 @@ async def test_a_client_that_is_slow_or_takes_nothing_is_let_go_of(api: Api, mon
         await send(api, event(f"s{number}"))
     await asyncio.sleep(0.5)
     ready.set()
-    assert told(await slow)[-1] == ("end", {"reason": "too_slow"})
+    assert announced(await slow)[-1] == ("end", {"reason": "too_slow"})
     monkeypatch.setattr(event_stream, "SEND_SECONDS", 0.2)
     ready.clear()
     assert await asyncio.wait_for(answered(api, session, 60, slowly), 30) == ": begun\n\n"
@@ -250,6 +250,6 @@ async def test_events_are_received_while_nobody_can_be_told(api: Api, monkeypatc
 
     monkeypatch.setattr(api.app.state.service.live._valkey, "exists", away)
     await send(api, event("unheard"))
-    assert any(line["event"] == "nobody is told of events" for line in api.logged())
+    assert any(line["event"] == "nobody is announced of events" for line in api.logged())
     monkeypatch.setattr(api.app.state.service.live._valkey, "set", away)
     assert_problem(await api.get("acme", STREAM), 503, "unavailable")
