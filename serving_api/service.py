@@ -55,7 +55,7 @@ class Service:
 
     @cached_property
     def live(self) -> LiveEvents:
-        """Who is told of events as they are received."""
+        """Who follows events as they are received."""
         return LiveEvents(self.settings.redis_url, self.log)
 
     @cached_property

@@ -96,11 +96,11 @@ def _explained(
             found = replace(found, lines=[one for one in found.lines if one["line_no"] == line_no])
         answer = answer_of(store, found, limit, skipped)
     explained = zip(answer["lines"], lines_in_sentences(found, shown), strict=True)
-    answer["lines"] = [line | _words(words) for line, words in explained]
+    answer["lines"] = [line | _sentences(texts) for line, texts in explained]
     return answer, [one["line_no"] for one in found.lines]
 
 
-def _words(line: ExplainedLine) -> dict[str, Any]:
+def _sentences(line: ExplainedLine) -> dict[str, Any]:
     steps = [{"text": text, "amount": amount} for text, amount in line.tiers]
     return {"title": line.title, "sentences": line.sentences, "steps": steps, "result": line.result}
 

@@ -25,7 +25,7 @@ from valueverse.errors import RefusalError
 from valueverse.metering import ADDITIVE, UsageQuestion
 from valueverse.money import plain
 from valueverse.platform.lake import Lake
-from valueverse.services.usage.customer_windows import behind, customer_windows, daily_usage_as_known
+from valueverse.services.usage.customer_windows import customer_windows, daily_usage_as_known, rows_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -113,7 +113,7 @@ async def _as_known(
         days = [pl.col("day") >= query.from_] if query.from_ else []
         days += [pl.col("day") < query.to] if query.to else []
         wanted = rows.filter(*days, *([pl.col("meter") == query.meter] if query.meter else []))
-        return behind(wanted, _DAY, place).head(query.limit + 1).to_dicts()
+        return rows_after(wanted, _DAY, place).head(query.limit + 1).to_dicts()
 
     return await _worked(request, tenant, read)
 
@@ -127,7 +127,7 @@ async def _windows(request: Request, tenant: str, key: str, query: UsageQuery, p
 
     def read(lake: Lake) -> _Rows:
         found = customer_windows(lake, question, query.timezone, (query.from_, query.to))
-        rows = behind(found.rows, _WINDOW, place).head(query.limit + 1)
+        rows = rows_after(found.rows, _WINDOW, place).head(query.limit + 1)
         return [row | {"timezone": found.timezone, "meter": question.meter} for row in rows.iter_rows(named=True)]
 
     return await _worked(request, tenant, read)

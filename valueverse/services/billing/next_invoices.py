@@ -136,8 +136,8 @@ def next_invoices(
 def held_lines(problems: pl.DataFrame) -> dict[str, list[str]]:
     """Sentences about lines that have no amount (``Billed.problems``), and so hold their invoices back, by customer."""
     sentence = pl.format("{}, line {}: {}", "subscription", "key", "problem").alias("sentence")
-    rows = problems.group_by("customer", maintain_order=True).agg(sentence)
-    return dict(rows.iter_rows())
+    rows = problems.group_by("tenant", "customer", maintain_order=True).agg(sentence)
+    return dict(rows.select("customer", "sentence").iter_rows())
 
 
 def _known_at(facts: pl.DataFrame, usage: pl.DataFrame, invoices: pl.DataFrame, moment: datetime) -> datetime:

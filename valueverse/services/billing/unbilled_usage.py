@@ -83,15 +83,15 @@ def unbilled_usage(
     begun = billed.invoices.filter(pl.col("period_from") <= moment).sort("period_from", "subscription", *INVOICE)
     lines = billed.lines.filter(_USED, (pl.col("event_count") > 0) | (pl.col("amount_minor") != 0))
     lines = lines.join(begun.select(INVOICE), on=INVOICE, how="semi", maintain_order="left")
-    totals = lines.group_by("customer", "currency").agg(pl.col("amount_minor").sum()).sort("customer", "currency")
+    totals = lines.group_by("tenant", "customer", "currency").agg(pl.col("amount_minor").sum()).sort("currency")
     charges: dict[str, list[dict[str, Any]]] = {}
     for document in build_invoice_documents(begun, lines):
         charges.setdefault(document["customer"], []).extend(_charges(document))
-    summed = totals.partition_by("customer", as_dict=True)
+    parts = totals.partition_by("tenant", "customer", as_dict=True)
+    summed = {customer: rows for (_, customer), rows in parts.items()}
     held = held_lines(billed.problems)
     found = [
-        UnbilledUsage(one, charges.get(one, []), _totals(summed.get((one,))), held.get(one, []))
-        for one in store.customers
+        UnbilledUsage(one, charges.get(one, []), _totals(summed.get(one)), held.get(one, [])) for one in store.customers
     ]
     return [one for one in found if one.charges or one.held]
 

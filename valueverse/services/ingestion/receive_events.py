@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from valueverse.landing import Form
 
 SHOWN = 200
-"""Events of a request that whoever follows events is told of."""
+"""Events of a request that whoever follows events is shown."""
 _LINES = PARSED_LINES.part("line", "raw")
 _OUTCOME = pl.when(pl.col("reason") == "duplicate").then(pl.lit("duplicate")).otherwise(pl.lit("refused"))
 _STATUS = pl.when(pl.col("reason").is_null()).then(pl.lit("accepted")).otherwise(_OUTCOME).alias("status")

@@ -75,14 +75,14 @@ def stated_money(log: BillingLog, question: MoneyQuestion) -> list[dict[str, Any
         rows = joined.with_columns(pl.coalesce("amount", "listed").alias("amount"))
     if question.about is not None:
         rows = rows.filter(pl.col(names[0]) == question.about)
-    page = _behind(rows, question.after).sort(PLACE, descending=[True, False, False]).head(question.most)
+    page = _rows_after(rows, question.after).sort(PLACE, descending=[True, False, False]).head(question.most)
     shown = page.select(
         "source", "id", pl.col("type").str.strip_prefix(prefix), "time", "received_at", *(pl.col(one) for one in names)
     )
     return [_row(row) for row in shown.iter_rows(named=True)]
 
 
-def _behind(rows: pl.DataFrame, after: Sequence[Any]) -> pl.DataFrame:
+def _rows_after(rows: pl.DataFrame, after: Sequence[Any]) -> pl.DataFrame:
     if after[0] is None:
         return rows
     time, source, key = datetime.fromisoformat(after[0]), after[1], after[2]

@@ -70,8 +70,8 @@ def daily_usage_as_known(lake: Lake, tenant: str, customer: str, known_at: datet
     return derive_daily_usage(usage, terms.history.meters)
 
 
-def behind(rows: pl.DataFrame, columns: Sequence[str], place: Sequence[Any]) -> pl.DataFrame:
-    """The rows in the order of these columns, those behind a place in it; a place of None: all of them."""
+def rows_after(rows: pl.DataFrame, columns: Sequence[str], place: Sequence[Any]) -> pl.DataFrame:
+    """The rows in the order of these columns, those after a place in it; a place of None: all of them."""
     ordered = rows.sort(columns)
     if place[0] is None:
         return ordered

@@ -59,7 +59,7 @@ async def follow(api: Api, tenant: str = "acme", after: str | None = None, **que
     return answer.text
 
 
-async def test_events_are_told_with_what_was_found_of_them_and_go_on_behind_the_last_that_came(api: Api) -> None:
+async def test_events_are_sent_with_what_was_found_of_them_and_go_on_after_the_last_that_came(api: Api) -> None:
     begun = await follow(api)
     assert announced(begun) == [("end", {"reason": "time_is_over"})]
     await send(
@@ -78,7 +78,7 @@ async def test_events_are_told_with_what_was_found_of_them_and_go_on_behind_the_
     assert named(await follow(api, after="0-0.0", type="call", customer="c1")) == ["a", "a"]
 
 
-async def test_events_that_are_not_kept_any_more_are_a_gap(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_events_that_are_not_stored_any_more_are_a_gap(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_events, "STORED", 2)
     await follow(api)
     for number in range(4):
@@ -87,7 +87,7 @@ async def test_events_that_are_not_kept_any_more_are_a_gap(api: Api, monkeypatch
     assert kinds == ["gap", "received", "received", "end"]
 
 
-async def test_of_a_large_request_the_first_are_told_and_how_many_more_there_are(api: Api) -> None:
+async def test_of_a_large_request_the_first_are_sent_and_how_many_more_there_are(api: Api) -> None:
     await follow(api)
     await send(api, *(event(f"l{number}") for number in range(250)))
     text = await follow(api, after="0-0.0")
@@ -161,7 +161,7 @@ async def answered(api: Api, session: dict[str, str], seconds: int, take: Callab
     return b"".join(pieces).decode()
 
 
-async def test_what_one_process_receives_another_tells_of_at_once(
+async def test_what_one_process_receives_another_sends_at_once(
     api: Api, module_settings: Settings, keys: dict[str, str]
 ) -> None:
     session = bearer((await api.sign_in("acme"))["access_token"])
@@ -242,7 +242,7 @@ async def test_a_client_that_is_slow_or_takes_nothing_is_let_go_of(api: Api, mon
     assert await follow(api)
 
 
-async def test_events_are_received_while_nobody_can_be_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_events_are_received_while_nobody_can_follow(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     await follow(api)
 
     async def away(*_arguments: Any, **_more: Any) -> None:
