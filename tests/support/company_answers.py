@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from serving_api import database
 from tests.support import commits
 from tests.support.company_files import RUNS, other_catalog, rows_of
+from tests.support.company_reads import money, value
 from tests.support.ledger import instant
 from tests.support.people import PASSWORD, log_in, mails, token_in
 from tests.support.serving import bearer, serving
@@ -105,7 +106,6 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
             "and started_at < '2024-02-01' order by 1"
         )
         paying = column("select distinct customer from billing.subscription where tenant_id = %s order by 1")
-        runs = column("select run_hash from value.run where tenant_id = %s and case_name = 'realised' order by 1")
     named = [row["commit"] for row in commits.log(settings, world.tenant)]
     for number in [*numbers[::4], *bare]:
         yield "explain invoice", [number]
@@ -136,14 +136,22 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
         options = [*mine, "--commit", named[0], "--month", month]
         yield "value variance", [*options, "--json"]
         yield "value explain", [*options, "--json"]
-    yield "value explain", [*mine, "--run", runs[0], "--json"]
+    yield "value explain", [*mine, "--run", _realised(settings, world.tenant)[0], "--json"]
     yield "value report", [*mine, "--commit", named[0], "--internal"]
+
+
+def _realised(settings: Settings, tenant: str) -> list[str]:
+    query = "select run_hash from value.run where tenant_id = %s and case_name = 'realised' order by 1"
+    with connect(settings, "builder") as connection:
+        return [str(run) for (run,) in connection.execute(query, [tenant]).fetchall()]
 
 
 async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]]:
     """Every answer of the API to a tenant, by address; and the functions of the schema ``api`` that were called."""
     with connect(settings, "builder") as connection:
-        key = issue_api_key(connection, tenant, [*DEFAULT_SCOPES, "audit:read", "billing:write", "admin"])
+        key = issue_api_key(
+            connection, tenant, [*DEFAULT_SCOPES, "audit:read", "billing:write", "value:write", "admin"]
+        )
         connection.commit()
     sign_log(settings, whole=True)
     called: set[str] = set()
@@ -226,6 +234,10 @@ async def _answers(running: Api, settings: Settings, tenant: str) -> Any:
     for what in ("check", "run"):
         answered = await running.client.post(f"/v1/value-models/stored/{what}", headers=writing)
         yield f"model {what}", answered.text
+    async for name, text in money(running, tenant, asked):
+        yield name, text
+    async for name, text in value(running, _realised(settings, tenant), asked):
+        yield name, text
     async for name, text in _portal(running, tenant, asked):
         yield name, text
     async for name, text in _people(running, settings, tenant, asked):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from valueverse.catalog import Plan
     from valueverse.invoicing.billing_context import BillingContext
+    from valueverse.invoicing.lines.usage.consumption import Consumption
 
 _METER = ["tenant", "customer", "meter"]
 EVENTS = (
@@ -61,14 +62,29 @@ def line_events(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame
         .join(windows.select("window", *_METER, "subscription", "from", "to"), on="window")
         .join(context.terms.charges.select("charge", "key"), on="charge")
     )
-    mine = pl.col("subscription").is_null() | (pl.col("subscription") == pl.col("subscription_right"))
-    return (
+    inside = (pl.col("time") >= pl.col("from")) & (pl.col("time") < pl.col("to"))
+    met = (
         context.consumption.usage.filter(pl.col("status") == OK, as_known(context.consumption.known_at))
         .join(placed.lazy(), on=[*_METER, "dimensions"], how="inner")
-        .filter(mine, pl.col("time") >= pl.col("from"), pl.col("time") < pl.col("to"))
-        .sort("key", "label", "time", "received_at", "source", "id")
-        .select(EVENTS)
+        .filter(inside)
         .collect()
+    )
+    named = met.filter(pl.col("subscription") == pl.col("subscription_right"))
+    rows = pl.concat([named, _unnamed(met, context.consumption)])
+    return rows.sort("key", "label", "time", "received_at", "source", "id").select(EVENTS)
+
+
+def _unnamed(met: pl.DataFrame, consumption: Consumption) -> pl.DataFrame:
+    """The rows that name no subscription and are of the one whose window they lie in: of a customer with several
+    subscriptions that charge for a meter, such usage is of none of them."""
+    rows = met.filter(pl.col("subscription").is_null())
+    if consumption.unnamed is None:
+        return rows
+    held = consumption.unnamed.select(*_METER, subscription_right="subscription", held_from="from", held_to="to")
+    return (
+        rows.join(held, on=[*_METER, "subscription_right"])
+        .filter(pl.col("time") >= pl.col("held_from"), pl.col("time") < pl.col("held_to"))
+        .select(rows.columns)
     )
 
 

@@ -137,12 +137,35 @@ def _windows(asked: pl.LazyFrame, question: UsageQuestion) -> pl.DataFrame:
         # Counted from the local clock, not by it: an hour that the clocks repeat is two hours.
         minutes = local.dt.minute() if question.size == "hour" else pl.lit(0)
         past = pl.duration(minutes=minutes, seconds=local.dt.second(), nanoseconds=local.dt.nanosecond())
-        found = asked.select(*_OWNER, zone, (time - past).alias("window_start")).unique().collect()
-        return found.with_columns(
-            pl.col("window_start").dt.offset_by("1h" if question.size == "hour" else "1m").alias("window_end")
+        started = (time - past).alias("window_start")
+        found = (
+            asked.select(*_OWNER, zone, started, _offset(time, question.timezone).alias("offset")).unique().collect()
         )
+        ended = pl.col("window_start").dt.offset_by("1h" if question.size == "hour" else "1m").alias("window_end")
+        return _cut_where_clocks_change(found.with_columns(ended), question.timezone).drop("offset")
     day = local.dt.date() if question.size == "day" else local.dt.date().dt.month_start()
     found = asked.select(*_OWNER, zone, day.alias("day")).unique().collect()
     following = pl.col("day").dt.offset_by("1d" if question.size == "day" else "1mo")
     begun = local_midnight(found, pl.col("day"), "timezone", "window_start")
     return local_midnight(begun, following, "timezone", "window_end").drop("day")
+
+
+def _offset(instant: pl.Expr, timezone: str) -> pl.Expr:
+    local = instant.dt.convert_time_zone(timezone)
+    return local.dt.base_utc_offset() + local.dt.dst_offset()
+
+
+def _cut_where_clocks_change(windows: pl.DataFrame, timezone: str) -> pl.DataFrame:
+    """The windows, each with the minutes alone that have its ``offset`` from UTC: clocks that change by half an hour
+    (Australia/Lord_Howe) end one hour early, or begin one late; else two windows would share the time between.
+    """
+    last = _offset(pl.col("window_end").dt.offset_by("-1us"), timezone)
+    is_whole = (_offset(pl.col("window_start"), timezone) == pl.col("offset")) & (last == pl.col("offset"))
+    cut = windows.filter(~is_whole).with_row_index("number")
+    minutes = cut.join(pl.DataFrame({"minute": range(60)}), how="cross").with_columns(
+        (pl.col("window_start") + pl.duration(minutes=pl.col("minute"))).alias("instant")
+    )
+    own = minutes.filter(_offset(pl.col("instant"), timezone) == pl.col("offset")).group_by(cut.columns)
+    bounds = own.agg(pl.col("instant").min().alias("from"), pl.col("instant").max().dt.offset_by("1m").alias("to"))
+    mended = bounds.with_columns(window_start="from", window_end="to").select(windows.columns)
+    return pl.concat([windows.filter(is_whole), mended])

@@ -92,6 +92,21 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
         assert event_in_sentences(found["v2"])[1] == "It voids the event u0."
 
 
+def test_usage_that_names_none_of_two_subscriptions_is_among_the_events_of_neither(settings: Settings) -> None:
+    world = acme(1)
+    world.start("2023-11-01", subscription="t0", customer="c0")
+    for subscription in ("s0", "s0", "t0"):
+        world.use("2023-11-06", "tokens", "10", customer="c0", subscription=subscription)
+    run(world, settings)
+    with connect(settings, "builder") as connection:
+        found = {}
+        for number in ("acme-000001", "acme-000002"):
+            (line,) = explain_invoice(connection, Lake(settings.lake_url), number, "usage", 5)["lines"]
+            assert line["reproduced"], line
+            found[number] = [one["id"] for one in line["events"]]
+    assert sorted(found.values()) == [["u1", "u2"], ["u3"]]
+
+
 def test_threshold_invoices_count_their_period_so_far_and_a_plan_that_ended_gives_its_fee_back(
     settings: Settings,
 ) -> None:

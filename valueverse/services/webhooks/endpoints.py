@@ -65,7 +65,7 @@ def _check_url(settings: Settings, url: str) -> None:
     schemes = ("https", "http") if settings.webhook_private_addresses else ("https",)
     if (
         bad
-        or parts.scheme not in schemes
+        or url.partition(":")[0] not in schemes
         or not url.isascii()
         or not url.isprintable()
         or " " in url
