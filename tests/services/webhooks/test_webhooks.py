@@ -223,7 +223,8 @@ def test_endpoints_and_deliveries_of_another_tenant_are_unknown(world: Settings)
 @pytest.mark.parametrize(
     "url",
     ["http://example.com/", "ftp://example.com/", "https://", "https://user:pw@example.com/", "https://example.com/#x",
-     "https://example.com:99999/", "https://exa mple.com/", "HTTPS://example.com/", "https://example.com/" + "x" * 2000, "example.com", "https://[::1"],
+     "https://example.com:99999/", "https://exa mple.com/", "HTTPS://example.com/",
+     "https://example.com/" + "x" * 2000, "example.com", "https://[::1"],
 )  # fmt: skip
 def test_an_address_that_no_notification_can_go_to_is_refused(settings: Settings, url: str) -> None:
     with pytest.raises(RefusalError) as caught:
