@@ -146,6 +146,50 @@ async def test_a_changed_token_is_refused(api: Api, place: int) -> None:
     await refused(api, ".".join(parts))
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_a_token_whose_bytes_are_written_in_another_way_is_refused(api: Api, place: int) -> None:
+    """Twins of a good token: padding, bits that the last letter has too many, letters that a decoder may skip."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    token = signed(api, sub="a" * 12, client_id="twins")
+    parts = token.split(".")
+    part = parts[place]
+    spare = {0: 0, 2: 4, 3: 2}[len(part) % 4]
+    last = letters.index(part[-1])
+    twins = [part + "=", part + "==", f"{part[:9]}\n{part[9:]}", f"{part[:9]}!{part[9:]}"]
+    twins += [part[:-1] + letters[last + 1]] if spare else []
+    for twin in twins:
+        await refused(api, ".".join([*parts[:place], twin, *parts[place + 1 :]]))
+    assert (await api.client.get("/v1/invoices", headers=bearer(token))).status_code == 200
+
+
+async def test_a_token_is_good_for_its_five_minutes_and_not_a_second_longer(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = int(time.time())
+    token = signed(api, iat=now, nbf=now, exp=now + 300)
+    for seconds, good in ((0, True), (299, True), (300, False), (301, False)):
+        monkeypatch.setattr("serving_api.security.tokens.time", SimpleNamespace(time=lambda at=now + seconds: at))
+        monkeypatch.setattr("jwt.api_jwt.datetime", _clock_at(now + seconds))
+        for one in (token, signed(api, iat=now, nbf=now, exp=now + 300)):
+            answer = await api.client.get("/v1/customers", headers=bearer(one))
+            assert answer.status_code == (200 if good else 401), seconds
+
+
+def _clock_at(instant: int) -> type[datetime]:
+    class Moved(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.fromtimestamp(instant, tz)
+
+    return Moved
+
+
+async def test_a_token_that_would_live_longer_than_ours_do_is_refused(api: Api) -> None:
+    now = int(time.time())
+    await refused(api, signed(api, iat=now, exp=now + 301))
+    await refused(api, signed(api, iat=now - 10, exp=now + 291))
+
+
 @pytest.mark.parametrize(
     "value",
     ["", "Bearer", "Bearer ", "Basic dTpw", "Bearer x", "Bearer a.b.c", "Bearer " + "a" * 9000, "Token x"],
