@@ -37,7 +37,17 @@ from serving_api.routes import (
     writes,
 )
 from serving_api.routes.computations import reratings, simulations
-from serving_api.routes.identity import api_keys, invitations, me, portal, sessions, sign_in, users
+from serving_api.routes.identity import (
+    api_keys,
+    invitations,
+    me,
+    own_account,
+    password_reset,
+    portal,
+    sessions,
+    sign_in,
+    users,
+)
 from serving_api.routes.value import commits, models, runs
 from serving_api.routes.webhooks import deliveries, endpoints
 from serving_api.security.rate_limits import REQUESTS
@@ -54,7 +64,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 _MODULES = {
-    "": (sessions, sign_in, me, operations),
+    "": (sessions, sign_in, own_account, password_reset, me, operations),
     "billing": (
         api_keys,
         users,

@@ -12,6 +12,7 @@ from serving_api.examples import EVENT_SCHEMA, FATE
 from serving_api.middleware import VERSION
 from serving_api.operation_names import operation_name
 from serving_api.problems import KINDS, MEDIA_TYPE, PREFIX
+from serving_api.route_scopes import scopes_of
 from serving_api.schemas import Invoice
 from serving_api.writes import WRITES, shared_schemas
 
@@ -90,11 +91,19 @@ _READ = ("invalid-token", "insufficient-scope", "not-found", "invalid-request", 
 _WRITE = ("invalid-token", "insufficient-scope", "conflict", "idempotency-in-flight", "unsupported-media-type",
           "invalid-request", "idempotency-mismatch", "rate-limited", "unavailable")  # fmt: skip
 _SIGN_IN = ("invalid-credentials", "invalid-request", "rate-limited", "unavailable")
-_ANONYMOUS = ("/v1/sessions/refresh", "/v1/portal-sessions/exchange", "/v1/auth/login", "/v1/invitations/accept")
+_ANONYMOUS = (
+    "/v1/sessions/refresh",
+    "/v1/portal-sessions/exchange",
+    "/v1/auth/login",
+    "/v1/invitations/accept",
+    "/v1/auth/reset",
+    "/v1/auth/reset/confirm",
+)
 _IDENTITY = tuple(name for name in _WRITE if name not in {"conflict", "unsupported-media-type"})
 _CHANGE = (*_WRITE, "not-found")
 _NAMED = (*_IDENTITY, "not-found")
 _COMMIT = tuple(name for name in _CHANGE if name != "unsupported-media-type")
+_OWN = ("invalid-token", "insufficient-role", "invalid-request", "rate-limited", "unavailable")
 _PROBLEMS_OF = {
     ("/v1/sessions", "post"): _SIGN_IN,
     ("/v1/sessions/refresh", "post"): _SIGN_IN,
@@ -105,7 +114,13 @@ _PROBLEMS_OF = {
     ("/v1/api-keys/{prefix}", "delete"): _READ,
     ("/v1/portal-sessions", "post"): _IDENTITY,
     ("/v1/portal-sessions/exchange", "post"): _SIGN_IN,
-    ("/v1/auth/login", "post"): _SIGN_IN,
+    ("/v1/auth/login", "post"): (*_SIGN_IN, "second-factor-required"),
+    ("/v1/auth/reset", "post"): ("invalid-request", "rate-limited", "unavailable"),
+    ("/v1/auth/reset/confirm", "post"): _SIGN_IN,
+    ("/v1/auth/password", "post"): _OWN,
+    ("/v1/auth/second-factor", "post"): (*_OWN, "conflict"),
+    ("/v1/auth/second-factor/confirm", "post"): _OWN,
+    ("/v1/auth/second-factor/remove", "post"): _OWN,
     ("/v1/users", "get"): _READ,
     ("/v1/users/{user}", "get"): _READ,
     ("/v1/users/{user}", "patch"): (
@@ -248,9 +263,10 @@ def complete(app: FastAPI) -> dict[str, Any]:
         },
     }
     _add_plain_routes(document["paths"])
+    scopes = scopes_of(app.state.routes)
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            _complete_operation(path, method, operation)
+            _complete_operation(path, method, operation, scopes.get((path, method)))
     app.openapi_schema = document
     return document
 
@@ -314,7 +330,7 @@ def _described(tag: str, summary: str, description: str, schema: dict[str, Any])
     }
 
 
-def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> None:
+def _complete_operation(path: str, method: str, operation: dict[str, Any], scope: str | None) -> None:
     responses = operation["responses"]
     operation["operationId"] = operation_name(method, path)
     responses.pop("422", None)
@@ -336,7 +352,8 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
     if path == "/readyz":
         responses["503"] = {"description": "Not ready", "content": responses["200"]["content"]}
     if (path, method) in _PROBLEMS_OF and path not in _ANONYMOUS:
-        operation["security"] = [{name: []} for name in _CREDENTIALS.get((path, method), ("AccessToken",))]
+        scopes = [] if scope is None else [scope]
+        operation["security"] = [{name: scopes} for name in _CREDENTIALS.get((path, method), ("AccessToken",))]
 
 
 def _refusal(names: list[str]) -> dict[str, Any]:

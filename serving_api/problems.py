@@ -14,6 +14,8 @@ from starlette.responses import Response
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from valueverse.errors import RefusalError
+
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:valueverse:problem:"
 
@@ -37,6 +39,9 @@ KINDS = {
     "unsupported-version": Kind(400, "This version of the API does not exist", "Send a listed Api-Version, or none."),
     "invalid-credentials": Kind(401, "The credentials are not valid", "Sign in with a valid API key or password."),
     "invalid-token": Kind(401, "The access token is missing or not valid", "Refresh the session, or sign in."),
+    "second-factor-required": Kind(
+        401, "A second factor is required", "Send `code` too: the one that the app shows, or a recovery code."
+    ),
     "insufficient-scope": Kind(403, "The session lacks a scope", "Use an API key that has it."),
     "insufficient-role": Kind(403, "The role does not suffice", "Ask an owner of the tenant."),
     "not-found": Kind(404, "Nothing is found here", "Check the address; it may never have been yours to see."),
@@ -111,6 +116,13 @@ class Problem(HTTPException):
         if status == 401:
             headers.setdefault("WWW-Authenticate", 'Bearer realm="valueverse"')
         return Response(orjson.dumps(document), status, headers, MEDIA_TYPE)
+
+
+def unacceptable(refusal: RefusalError) -> Problem:
+    """The answer to a value of the body that is refused, with its place."""
+    path = refusal.path if refusal.path.startswith("body.") else f"body.{refusal.path}"
+    place = {"path": path, "message": refusal.message}
+    return Problem("invalid-request", "One or more values are not acceptable.", errors=[place])
 
 
 def problem_of(error: Exception) -> Problem:

@@ -12,6 +12,7 @@ from serving_api.cursors import Cursors
 from serving_api.database import Database
 from serving_api.engine import Engine
 from serving_api.intake import Intake
+from serving_api.later import Later
 from serving_api.live_events import LiveEvents
 from serving_api.security.attempts import Attempts
 from serving_api.security.hashing import Hashing
@@ -99,6 +100,16 @@ class Service:
         return CapacityLimiter(2)
 
     @cached_property
+    def sealing(self) -> CapacityLimiter:
+        """How many secrets are sealed or opened at once: each holds a connection, and may ask a server of keys."""
+        return CapacityLimiter(2)
+
+    @cached_property
+    def later(self) -> Later:
+        """What goes on after its answer."""
+        return Later(self.log)
+
+    @cached_property
     def attempts(self) -> Attempts:
         """Attempts to sign in by password."""
         return Attempts(self.settings.redis_url)
@@ -130,6 +141,7 @@ class Service:
 
     async def close(self) -> None:
         """Let every connection go."""
+        await self.later.finish()
         await self.database.close()
         await self.limiter.close()
         await self.attempts.close()

@@ -224,10 +224,21 @@ async def spend_events(request: Request, tenant: str, events: int = 1) -> None:
         raise refused(verdict, budget, "events")
 
 
-def requires(scope: str | None, *, portal: bool = False) -> Callable[[Request], Awaitable[Identity]]:
+class Required:
+    """A dependency that gives the identity, as ``identify`` does.
+
+    Attributes:
+        scope: what the route needs; None: nothing.
+    """
+
+    def __init__(self, scope: str | None, *, portal: bool = False) -> None:
+        self.scope, self._portal = scope, portal
+
+    async def __call__(self, request: Request) -> Identity:
+        """The identity of the request's access token."""
+        return await identify(request, self.scope, portal=self._portal)
+
+
+def requires(scope: str | None, *, portal: bool = False) -> Required:
     """A dependency that gives the identity, as ``identify`` does."""
-
-    async def dependency(request: Request) -> Identity:
-        return await identify(request, scope, portal=portal)
-
-    return dependency
+    return Required(scope, portal=portal)

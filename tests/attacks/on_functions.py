@@ -30,6 +30,15 @@ union all
 select 'invitation ' || invitation, null, email, accepted_at is null, case when revoked_at is null then 'open' end
   from auth.invitation where tenant_id = %s
 union all
+select 'factor ' || user_id, null, totp_step::text, totp_since is null, totp_secret::text from auth.user_account
+ where tenant_id = %s
+union all
+select 'code ' || code_hash, null, user_id, used_at is null, '' from auth.recovery_code where tenant_id = %s
+union all
+select 'reset ' || token_hash, null, user_id, used_at is null, '' from auth.password_reset where tenant_id = %s
+union all
+select 'data key ' || version, null, subject, wrapped is null, uses::text from vault.data_key where tenant_id = %s
+union all
 select 'hook ' || endpoint, null, url, disabled_at is null, secret_version::text
   from billing.webhook_endpoint where tenant_id = %s
 union all

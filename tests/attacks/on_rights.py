@@ -160,7 +160,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
     if role in {ANALYST, GROUP}:
         return privilege == "SELECT" and (schema == "marts" or (schema, table) == ("guard", "analyst_tenant"))
     if role == READER:
-        if (schema, table) in {("auth", "refresh_token"), ("auth", "portal_link")}:
+        if schema == "auth" and table in {"refresh_token", "portal_link", "recovery_code", "password_reset"}:
             return privilege in _WRITTEN_BY_READER
         if (schema, table) == ("inbox", "batch") or (schema == "value" and table != "metric"):
             return privilege in {"SELECT", "INSERT"}
@@ -171,6 +171,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
             ("auth", "user_account"),
             ("auth", "invitation"),
             ("billing", "computation"),
+            ("vault", "data_key"),
             ("billing", "webhook_endpoint"),
             ("billing", "webhook_delivery"),
         }:
@@ -220,6 +221,8 @@ def nobody_has_more_rights_on_tables(admin: Admin) -> list[str]:
         " and not (r.rolname = 'valueverse_reader' and a.attname = 'expires_at')"
         " and not (r.rolname = 'valueverse_reader' and (a.attrelid, a.attname) in"
         " (('auth.user_account'::regclass, 'name'), ('auth.user_account'::regclass, 'role'),"
+        " ('auth.user_account'::regclass, 'totp_secret'), ('auth.user_account'::regclass, 'totp_since'),"
+        " ('auth.user_account'::regclass, 'totp_step'),"
         " ('auth.user_account'::regclass, 'password_hash'), ('auth.invitation'::regclass, 'accepted_at')))"
         " and not (a.attrelid = 'auth.user_account'::regclass and a.attname = 'disabled_at')",
     )
@@ -231,7 +234,7 @@ _OTHER_RIGHTS = dict(re.findall(r"^-- (.+):\n([^;]+);$", _QUESTIONS, re.MULTILIN
 
 _MAY = re.compile(
     rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api"
-    rf"|{READER} uses schema (api|billing|auth|audit|inbox|queue|value)"
+    rf"|{READER} uses schema (api|billing|auth|audit|inbox|queue|value|vault)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
     rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.(is_open|key_is_valid)|audit\.pseudonym|audit\.submit)"
     rf"|{READER} calls (value\.\w+|billing\.(invoice_history|event_\w+|explain_\w+|prior_\w+)|queue\.(defer|cancel))"

@@ -60,6 +60,16 @@ select %(t)s, 'inv_' || repeat(letter, 24), %(s)s, 'viewer', token, by, until, a
                ('e', 'by a revoked key', 'k2', now() + interval '1 h', null, null),
                (case %(t)s when 'acme' then 'f' else '0' end, 'only ' || %(t)s::text, 'k1', now() + interval '1 h', null, null))
        as made (letter, token, by, until, accepted, revoked);
+update auth.user_account set totp_secret = convert_to(%(s)s, 'UTF8'), totp_since = now(), totp_step = 5
+ where tenant_id = %(t)s and role = 'owner';
+insert into auth.recovery_code (tenant_id, user_id, code_hash) values (%(t)s, 'usr_' || repeat('a', 24), 'code'),
+    (%(t)s, 'usr_' || repeat('a', 24), 'only ' || %(t)s::text);
+insert into auth.password_reset (tenant_id, token_hash, user_id, created_at, expires_at, used_at)
+select %(t)s, token, 'usr_' || repeat('b', 24), now() - interval '1 h', until, used
+  from (values ('reset', now() + interval '1 h', null::timestamptz), ('used', now() + interval '1 h', now()),
+               ('past', now() - interval '1 h', null), ('only ' || %(t)s::text, now() + interval '1 h', null))
+       as made (token, until, used);
+insert into vault.data_key (tenant_id, subject, version, wrapped) values (%(t)s, '', 1, %(s)s), (%(t)s, 'c1', 1, 'of a customer');
 insert into auth.refresh_token (tenant_id, token_hash, family, key_prefix, idle_expires_at, expires_at)
 select %(t)s, 'of a person', %(l)s::uuid, 'usr_' || repeat('b', 24), now() + interval '1 h', now() + interval '1 d';
 insert into value.model (tenant_id, model, version, text, content_hash, written_by)

@@ -115,7 +115,7 @@ EMPTY = {
     "auth.api_key": KEYS,
     "auth.refresh_token": KEYS,
     "auth.portal_link": KEYS,
-    **dict.fromkeys(("auth.user_account", "auth.invitation"), KEYS),
+    **dict.fromkeys(("auth.user_account", "auth.invitation", "auth.recovery_code", "auth.password_reset"), KEYS),
     "guard.analyst_tenant": KEYS,
     "audit.entry": "put in order when it is asked for, after the tables were read",
     "inbox.answer": "answers to writes of the API, asked for after the tables were read",

@@ -14,6 +14,7 @@ READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscr
 "billing.invoice_void", "billing.invoice_line", "billing.journal_entry", "billing.journal_posting",
 "billing.credit_note", "billing.unchanged_invoice", "billing.usage_daily", "billing.rejected_event",
         "auth.refresh_token", "auth.api_key", "auth.portal_link", "auth.user_account", "auth.invitation",
+        "auth.recovery_code", "auth.password_reset", "vault.data_key",
         "billing.invoice_credit", "billing.invoice_discount", "billing.rerating", "billing.computation",
         "value.proposal", "value.verdict", "inbox.batch", "inbox.answer", "audit.entry", "value.model",
         "billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt",
@@ -86,6 +87,12 @@ def fill(admin: psycopg.Connection[Any]) -> None:
             " values (%s, 'usr_' || repeat('f', 24), 'f@x', 'viewer')",
             [tenant],
         )
+        for values in (
+            "auth.recovery_code values (%s, 'u', 'c')",
+            "auth.password_reset values (%s, 't', 'u', now(), now())",
+        ):
+            admin.execute(f"insert into {values}".encode(), [tenant])
+        admin.execute("insert into vault.data_key values (%s, '', 9, 'w')", [tenant])
         admin.execute(
             "insert into auth.invitation (tenant_id, invitation, email, role, token_hash, invited_by, expires_at)"
             " values (%s, 'inv_' || repeat('f', 24), 'f@x', 'viewer', 'f', 'system', now())",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import polars as pl
+import pyotp
 from typer.testing import CliRunner
 
 from serving_api import database
@@ -50,7 +52,8 @@ WITHOUT = (
 RANDOM = {
     *("api_key.created", "api_key.rotated", "api_key.revoked", "session.opened", "events.received"),
     *("invitation.created", "invitation.accepted", "invitation.revoked"),
-    *("user.created", "user.role_changed", "user.disabled"),
+    *("user.created", "user.role_changed", "user.disabled", "user.password_changed", "user.reset_requested"),
+    *("user.second_factor_added", "user.second_factor_removed", "user.recovery_code_used"),
 }
 """Entries of the audit log about something whose name is random."""
 SENT = {
@@ -283,12 +286,38 @@ async def _people(running: Api, settings: Settings, tenant: str, asked: dict[str
     yield "person", (await get("/v1/invoices", headers=mine)).text
     user = (await get("/v1/me", headers=mine)).json()["id"]
     await running.app.state.service.database.call("rehash_password", tenant, user, "another", "none")
+    async for name, text in _factors(running, settings, tenant, mine):
+        yield name, text
+    mine = bearer((await log_in(running, "stays@example.com", tenant=tenant)).json()["access_token"])
     change = {"json": {"role": "analyst"}, "headers": asked | {"If-Match": "*"}}
     yield "changed", (await running.client.patch(f"/v1/users/{user}", **change)).json()["role"]
     await post(f"/v1/users/{user}/disable", headers=asked)
     for path in ("/v1/users", "/v1/invitations"):
         rows = (await get(path, headers=asked)).json()["data"]
         yield path, str([(row["email"], row["role"], row.get("state")) for row in rows])
+
+
+async def _factors(running: Api, settings: Settings, tenant: str, mine: dict[str, str]) -> Any:
+    """A second factor, another password, and a forgotten one."""
+    auth, address = "/v1/auth", "stays@example.com"
+
+    async def did(name: str, **body: str) -> Any:
+        return await running.client.post(f"{auth}/{name}", json=body, headers=mine)
+
+    begun = (await did("second-factor", password=PASSWORD)).json()
+    now = datetime.now(UTC)
+    confirmed = await did("second-factor/confirm", code=pyotp.TOTP(begun["secret"]).at(now))
+    codes = confirmed.json()["recovery_codes"]
+    later = pyotp.TOTP(begun["secret"]).at(now + timedelta(seconds=30))
+    for code in (None, later, codes[0]):
+        answer = await log_in(running, address, tenant=tenant, **({"code": code} if code else {}))
+        yield f"with a code {code is None}", str(answer.status_code)
+    yield "removed", str((await did("second-factor/remove", password=PASSWORD, code=codes[1])).status_code)
+    yield "password", str((await did("password", current=PASSWORD, password=f"{PASSWORD} 7")).status_code)
+    yield "forgotten", str((await did("reset", tenant=tenant, email=address)).status_code)
+    await running.app.state.service.later.finish()
+    token = token_in(mails(settings, address)[-1])
+    yield "chosen", str((await did("reset/confirm", token=token, password=PASSWORD)).status_code)
 
 
 async def _pages(running: Api, tenant: str, path: str, **query: Any) -> Any:

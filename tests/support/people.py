@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tests.support.billing_rows import TENANTS, secret_of
+from tests.support.billing_rows import TENANTS, invoice_id, secret_of
 from tests.support.serving import bearer
 from valueverse.platform.warehouse import connect
 from valueverse.services.people.passwords import hash_password
@@ -87,6 +87,23 @@ def add_people(settings: Settings) -> None:
                 [tenant, user_of(tenant), f"{secret}@example.com", f"hash {secret}"],
             )
             connection.execute(
+                "update auth.user_account set totp_secret = %s, totp_since = now(), totp_step = 1 where user_id = %s",
+                [secret.encode(), user_of(tenant)],
+            )
+            connection.execute(
+                "insert into auth.recovery_code (tenant_id, user_id, code_hash) values (%s, %s, %s)",
+                [tenant, user_of(tenant), f"code of {tenant}"],
+            )
+            connection.execute(
+                "insert into auth.password_reset (tenant_id, token_hash, user_id, created_at, expires_at)"
+                " values (%s, %s, %s, now() - interval '1 h', now() + interval '1 d')",
+                [tenant, f"reset of {tenant}", user_of(tenant)],
+            )
+            connection.execute(
+                "insert into vault.data_key (tenant_id, subject, version, wrapped) values (%s, '', 1, %s)",
+                [tenant, secret],
+            )
+            connection.execute(
                 "insert into auth.invitation (tenant_id, invitation, email, role, token_hash, invited_by, expires_at)"
                 " values (%s, %s, %s, 'viewer', %s, 'system', now() + interval '1 d')",
                 [tenant, user_of(tenant).replace("usr", "inv"), f"new {secret}@example.com", f"invited by {tenant}"],
@@ -102,3 +119,42 @@ def actions(settings: Settings, what: str) -> list[tuple[str, str]]:
             [what],
         ).fetchall()
     return [(str(action), str(actor)) for action, actor in rows]
+
+
+def people_calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
+    """Arguments behind the tenant's, for functions about people, that would find rows of ``owner``."""
+    return {
+        "begin_second_factor": ("%s, %s, 'sealed'", [invoice_id(owner, "family"), user_of(owner)]),
+        "second_factor": ("%s", [user_of(owner)]),
+        "confirm_second_factor": ("%s, %s, 9, '{h}', ''", [invoice_id(owner, "family"), user_of(owner)]),
+        "use_code": ("%s, 9", [user_of(owner)]),
+        "use_recovery_code": ("%s, %s, ''", [user_of(owner), f"code of {owner}"]),
+        "remove_second_factor": ("%s, %s, ''", [invoice_id(owner, "family"), user_of(owner)]),
+        "begin_reset": ("%s, 'made', '1 h', ''", [f"{secret_of(owner)}@example.com"]),
+        "reset_email": ("%s", [f"reset of {owner}"]),
+        "reset_password": ("%s, 'worse', ''", [f"reset of {owner}"]),
+        "change_password": (
+            "%s, %s, %s, 'worse', ''",
+            [invoice_id(owner, "family"), user_of(owner), f"hash {secret_of(owner)}"],
+        ),
+        "data_keys": ("", []),
+        "take_data_key": ("1, 9", []),
+        "add_data_key": ("2, 'of whoever asks'", []),
+        "sign_in_account": ("%s", [f"{secret_of(owner)}@example.com"]),
+        "open_user_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h', ''", [user_of(owner)]),
+        "user_session": ("%s, %s", [invoice_id(owner, "family"), user_of(owner)]),
+        "users": ("%s, null, null, 100", [user_of(owner)]),
+        "change_user": ("%s, %s, 'viewer', 'owner', 'key', ''", [invoice_id(owner, "family"), user_of(owner)]),
+        "invitations": ("null, null, null, 100", []),
+        "create_invitation": (
+            "%s, 'inv_000000000000000000000000', 'n@x', 'owner', 'h', '1 h', 'key', ''",
+            [invoice_id(owner, "family")],
+        ),
+        "revoke_invitation": (
+            "%s, %s, 'key', ''",
+            [invoice_id(owner, "family"), user_of(owner).replace("usr", "inv")],
+        ),
+        "invited_email": ("%s", [f"invited by {owner}"]),
+        "accept_invitation": ("%s, 'usr_000000000000000000000000', 'N', 'hash', ''", [f"invited by {owner}"]),
+        "rehash_password": ("%s, %s, 'worse'", [user_of(owner), f"hash {secret_of(owner)}"]),
+    }

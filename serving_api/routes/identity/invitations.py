@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER, repeatable
-from serving_api.problems import Problem
+from serving_api.problems import Problem, unacceptable
 from serving_api.responses import refuse_parameters
 from serving_api.routes.identity.listing import listed
 from serving_api.routes.identity.people_schemas import (
@@ -132,9 +132,7 @@ def _problem(log: Any, refusal: RefusalError) -> Problem:
     if refusal.code == "mail_failed":
         log.warning("mail failed", reason=refusal.message)
         return Problem("unavailable", "The mail server does not take the mail.", headers={"Retry-After": "30"})
-    path = refusal.path if refusal.path.startswith("body.") else f"body.{refusal.path}"
-    place = {"path": path, "message": refusal.message}
-    return Problem("invalid-request", "One or more values are not acceptable.", errors=[place])
+    return unacceptable(refusal)
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,10 @@ class Login(BaseModel):
     tenant: Tenant
     email: Email
     password: Annotated[str, Field(min_length=1, max_length=LONGEST, examples=["anchor violet teaspoon 82"])]
+    code: Annotated[
+        str | None,
+        Field(max_length=40, description="Of the authenticator app, or a recovery code, where the person has one."),
+    ] = None
 
 
 class User(BaseModel):
@@ -102,4 +106,61 @@ class Acceptance(BaseModel):
     model_config = ConfigDict(extra="forbid")
     token: Opaque
     name: Annotated[str | None, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")] = None
+    password: Password
+
+
+class NewPassword(BaseModel):
+    """Another password for oneself."""
+
+    model_config = ConfigDict(extra="forbid")
+    current: Annotated[str, Field(min_length=1, max_length=LONGEST, examples=["anchor violet teaspoon 82"])]
+    password: Password
+
+
+class ProvenPassword(BaseModel):
+    """The own password, once more."""
+
+    model_config = ConfigDict(extra="forbid")
+    password: Annotated[str, Field(min_length=1, max_length=LONGEST, examples=["anchor violet teaspoon 82"])]
+
+
+class Code(BaseModel):
+    """What the authenticator app shows."""
+
+    model_config = ConfigDict(extra="forbid")
+    code: Annotated[str, Field(max_length=40, examples=["492039"])]
+
+
+class PasswordAndCode(ProvenPassword):
+    """The own password once more, and a code of the app or a recovery code."""
+
+    code: Annotated[str, Field(max_length=40, examples=["492039"])]
+
+
+class SecondFactor(BaseModel):
+    """What an authenticator app needs, shown this once."""
+
+    secret: Annotated[str, Field(description="Base32, to be typed.", examples=["JBSWY3DPEHPK3PXP"])]
+    uri: Annotated[str, Field(description="The same as `otpauth:`, to be shown as a QR code.")]
+
+
+class RecoveryCodes(BaseModel):
+    """Codes for the day that the app is lost, shown this once."""
+
+    recovery_codes: Annotated[list[str], Field(examples=[["k3x9q-2m4ab-7cdef-gh2jk"]])]
+
+
+class ForgottenPassword(BaseModel):
+    """Whose password is forgotten."""
+
+    model_config = ConfigDict(extra="forbid")
+    tenant: Tenant
+    email: Email
+
+
+class ResetPassword(BaseModel):
+    """The token of the mail's link, and another password."""
+
+    model_config = ConfigDict(extra="forbid")
+    token: Opaque
     password: Password

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from serving_api.problems import Problem
 from serving_api.responses import refuse_parameters
 from serving_api.routes.identity.people_schemas import Login
+from serving_api.routes.identity.sealing import sealing
 from serving_api.routes.identity.sessions import IDLE, LIFETIME, answered_session
 from serving_api.schemas import Session
 from serving_api.security.authentication import address_of, look, spend_request, wrong_credentials
@@ -21,6 +23,7 @@ from valueverse.platform.access.api_keys import digest
 from valueverse.platform.access.opaque_tokens import REFRESH, new_token
 from valueverse.services.people.addresses import normal_address
 from valueverse.services.people.passwords import hash_password, is_password, needs_rehash
+from valueverse.services.people.second_factor import is_code
 
 router = APIRouter(prefix="/v1/auth", tags=["people"])
 
@@ -34,7 +37,7 @@ async def login(request: Request, given: Login) -> Response:
     service, tenant = service_of(request), given.tenant
     await look(request, address_of(request))
     await look(request, f"tenant:{tenant}")
-    email = _claimed(given.email)
+    email = claimed_address(given.email)
     await service.attempts.begin(tenant, email)
     found = await service.database.call("sign_in_account", tenant, email)
     hashed: str | None = found[0]["password_hash"] if found else None
@@ -42,6 +45,8 @@ async def login(request: Request, given: Login) -> Response:
     if hashed is None or not right:
         raise await _refused(request)
     user = found[0]["user_id"]
+    if found[0]["second_factor"]:
+        await _check_code(request, tenant, user, given.code)
     answer = await open_user_session(request, tenant, user)
     await service.attempts.forget(tenant, email)
     if needs_rehash(hashed):
@@ -67,7 +72,7 @@ async def open_user_session(request: Request, tenant: str, user: str) -> Respons
     return answered_session(service, Identity(tenant, user, frozenset(), family), refresh)
 
 
-def _claimed(text: str) -> str:
+def claimed_address(text: str) -> str:
     """An address in its normal form; one that nobody can have is looked for as it stands."""
     try:
         return normal_address(text)
@@ -75,5 +80,20 @@ def _claimed(text: str) -> str:
         return text.encode(errors="replace").decode().replace("\0", "")
 
 
+async def _check_code(request: Request, tenant: str, user: str, code: str | None) -> None:
+    """Ask for a code beside the right password; a wrong one is refused as a wrong password is.
+
+    Raises:
+        Problem: ``second-factor-required``, ``invalid-credentials``, ``unavailable``.
+    """
+    if code is None:
+        raise Problem("second-factor-required", "This person signs in with a code too.")
+    work = partial(is_code, service_of(request).settings, tenant, user, code, request.scope["exchange"].request_id)
+    if not await sealing(request, work):
+        raise await _refused(request)
+
+
 async def _refused(request: Request) -> Problem:
-    return await wrong_credentials(request, "log-in refused", None, "The address or the password is not right.")
+    return await wrong_credentials(
+        request, "log-in refused", None, "The address, the password or the code is not right."
+    )

@@ -15,7 +15,7 @@ from psycopg import sql
 from tests.support.api_rows import READ, fill
 from tests.support.billing_rows import TENANTS, invoice_id, secret_of
 from tests.support.ledger import World
-from tests.support.people import add_people, user_of
+from tests.support.people import add_people, people_calls, user_of
 from tests.support.serving import (
     Api,
     assert_problem,
@@ -224,23 +224,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "portal_invoice_history": ("%s, %s", [customer, f"{owner}-000001"]),
         "portal_customer_known": ("%s, %s", [customer, customer]),
         "portal_usage": ("%s, %s, null, null, null, null, null, null, null, 1000", [customer, customer]),
-        "sign_in_account": ("%s", [f"{secret_of(owner)}@example.com"]),
-        "open_user_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h', ''", [user_of(owner)]),
-        "user_session": ("%s, %s", [invoice_id(owner, "family"), user_of(owner)]),
-        "users": ("%s, null, null, 100", [user_of(owner)]),
-        "change_user": ("%s, %s, 'viewer', 'owner', 'key', ''", [invoice_id(owner, "family"), user_of(owner)]),
-        "invitations": ("null, null, null, 100", []),
-        "create_invitation": (
-            "%s, 'inv_000000000000000000000000', 'n@x', 'owner', 'h', '1 h', 'key', ''",
-            [invoice_id(owner, "family")],
-        ),
-        "revoke_invitation": (
-            "%s, %s, 'key', ''",
-            [invoice_id(owner, "family"), user_of(owner).replace("usr", "inv")],
-        ),
-        "invited_email": ("%s", [f"invited by {owner}"]),
-        "accept_invitation": ("%s, 'usr_000000000000000000000000', 'N', 'hash', ''", [f"invited by {owner}"]),
-        "rehash_password": ("%s, %s, 'worse'", [user_of(owner), f"hash {secret_of(owner)}"]),
+        **people_calls(owner),
         "api_keys": ("null, null, 100", []),
         "create_api_key": ("%s, 'made', 'h', '{admin}', 'n', null, 'key', ''", [invoice_id(owner, "family")]),
         "rotate_api_key": (
@@ -272,7 +256,14 @@ def call(name: str, places: str) -> bytes:
     return f"select * from api.{name}({', '.join(filter(None, ('%s', places)))})".encode()
 
 
-WRITING = {"receive_events", "keep_answer", "store_value_model", "add_webhook_endpoint", "request_computation"}
+WRITING = {
+    "add_data_key",
+    "receive_events",
+    "keep_answer",
+    "store_value_model",
+    "add_webhook_endpoint",
+    "request_computation",
+}
 
 
 def test_every_function_is_in_the_matrix(login: psycopg.Connection[Any]) -> None:

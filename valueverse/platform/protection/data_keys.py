@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from valueverse.errors import RefusalError
 from valueverse.platform.protection.envelope import Cell, opened, seal, version_of
-from valueverse.platform.stores import data_key_store as store
+from valueverse.platform.stores import data_key_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,11 +21,42 @@ MOST_USES = 2**32
 (NIST SP 800-38D, section 8.3)."""
 
 
-class DataKeys:
-    """Seals and opens values of any tenants and subjects; nothing of a key outlives the object."""
+class KeyStore(Protocol):
+    """Where wrapped keys are: ``data_key_store`` for all, ``own_data_keys`` for the API."""
 
-    def __init__(self, connection: psycopg.Connection[Any], wrapping: Wrapping, most_uses: int = MOST_USES) -> None:
-        self._connection, self._wrapping, self._most_uses = connection, wrapping, most_uses
+    def newest_version(self, connection: psycopg.Connection[Any], tenant: str, subject: str) -> int:
+        """The newest version that was ever made; 0: none."""
+
+    def take_uses(
+        self, connection: psycopg.Connection[Any], tenant: str, subject: str, uses: int, most: int
+    ) -> int | None:
+        """Count that many values for the newest key and return its version; None: none may seal as many."""
+
+    def add(self, connection: psycopg.Connection[Any], tenant: str, subject: str, version: int, wrapped: str) -> None:
+        """Write a new key, unless another transaction was first."""
+
+    def keys(self, connection: psycopg.Connection[Any], wanted: Sequence[tuple[str, str, int]]) -> list[dict[str, Any]]:
+        """tenant, subject, version, wrapped (None: destroyed) of these."""
+
+
+class DataKeys:
+    """Seals and opens values of any tenants and subjects; nothing of a key outlives the object.
+
+    Args:
+        connection: its transaction has what is made and counted.
+        wrapping: of the installation.
+        most_uses: of one key.
+        store: where the keys are.
+    """
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        wrapping: Wrapping,
+        most_uses: int = MOST_USES,
+        store: KeyStore = data_key_store,
+    ) -> None:
+        self._connection, self._wrapping, self._most_uses, self._store = connection, wrapping, most_uses, store
 
     def seal(self, values: Sequence[tuple[Cell, bytes]]) -> list[bytes]:
         """Each value sealed for its cell by the newest key of its tenant and subject, which is made if there is none,
@@ -61,20 +92,20 @@ class DataKeys:
 
     def replace(self, tenant: str, subject: str) -> int:
         """Make a new version, which seals from now on; the ones before it still open what they sealed."""
-        version = store.newest_version(self._connection, tenant, subject) + 1
+        version = self._store.newest_version(self._connection, tenant, subject) + 1
         self._make(tenant, subject, version)
         return version
 
     def _taken(self, tenant: str, subject: str, uses: int) -> int:
         while True:
-            version = store.take_uses(self._connection, tenant, subject, uses, self._most_uses)
+            version = self._store.take_uses(self._connection, tenant, subject, uses, self._most_uses)
             if version is not None:
                 return version
-            self._make(tenant, subject, store.newest_version(self._connection, tenant, subject) + 1)
+            self._make(tenant, subject, self._store.newest_version(self._connection, tenant, subject) + 1)
 
     def _make(self, tenant: str, subject: str, version: int) -> None:
         wrapped = self._wrapping.wrap(context_of(tenant, subject, version), os.urandom(32))
-        store.add(self._connection, tenant, subject, version, wrapped)
+        self._store.add(self._connection, tenant, subject, version, wrapped)
 
     def _unwrapped(self, wanted: Iterable[tuple[str, str, int]]) -> Mapping[tuple[str, str, int], bytes]:
         """The keys of these that are not destroyed.
@@ -85,7 +116,7 @@ class DataKeys:
         asked = list(wanted)
         rows = {
             (row["tenant"], row["subject"], row["version"]): row["wrapped"]
-            for row in store.keys(self._connection, asked)
+            for row in self._store.keys(self._connection, asked)
         }
         if unknown := [one for one in asked if one not in rows]:
             raise RefusalError(

@@ -69,6 +69,127 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change the own password
+         * @description Every other session of the person ends.
+         */
+        post: operations["post_auth_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a second factor
+         * @description A secret for an authenticator app, shown this once. It counts after `/confirm` has seen a code of it.
+         */
+        post: operations["post_auth_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/second-factor/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm the second factor
+         * @description From now on each log-in needs a code. The recovery codes are shown this once; each is good once.
+         */
+        post: operations["post_auth_second_factor_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/second-factor/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove the second factor
+         * @description Needs the password, and a code of the app or a recovery code.
+         */
+        post: operations["post_auth_second_factor_remove"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for another password
+         * @description Answered alike at once, whether or not somebody has the address; whoever has it is mailed a link, good once, for
+         *     30 minutes.
+         */
+        post: operations["post_auth_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/reset/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose another password
+         * @description Every session of the person ends; a second factor stays. Sign in with the new password then.
+         */
+        post: operations["post_auth_reset_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/me": {
         parameters: {
             query?: never;
@@ -2007,6 +2128,10 @@ export interface components {
             outcome: "confirmed" | "written_off";
             reason: string;
         };
+        /** @description What the authenticator app shows. */
+        Code: {
+            code: string;
+        };
         /** @description A commit and its state; as a line of `valueverse value log`. */
         Commit: {
             /** @description SHA-256 of the commit's document. */
@@ -2515,6 +2640,11 @@ export interface components {
             next_cursor: string | null;
             data: components["schemas"]["FeeProposal"][];
         };
+        /** @description Whose password is forgotten. */
+        ForgottenPassword: {
+            tenant: string;
+            email: string;
+        };
         /** @description An event in a list; `GET /v1/events/{source}/{id}` says what became of it. */
         FoundEvent: {
             source: string | null;
@@ -2710,6 +2840,8 @@ export interface components {
             tenant: string;
             email: string;
             password: string;
+            /** @description Of the authenticator app, or a recovery code, where the person has one. */
+            code?: string | null;
         };
         /** @description Who the session acts for. */
         Me: {
@@ -2812,6 +2944,12 @@ export interface components {
             /** @description It opens nothing from then on; null: it stays good. */
             expires_in_days?: number | null;
         };
+        /** @description Another password for oneself. */
+        NewPassword: {
+            current: string;
+            /** @description At least 12 letters that are not guessed early. */
+            password: string;
+        };
         /** @description A link to the portal to make. */
         NewPortalLink: {
             /** @description Customer key. */
@@ -2866,6 +3004,11 @@ export interface components {
             /** @description Opaque; null on the last page. */
             next_cursor: string | null;
             data: components["schemas"]["SingleLine"][];
+        };
+        /** @description The own password once more, and a code of the app or a recovery code. */
+        PasswordAndCode: {
+            password: string;
+            code: string;
         };
         PatchCustomerBody: {
             /** @description Name on invoices; the key by default. */
@@ -3142,6 +3285,7 @@ export interface components {
          *     | `urn:valueverse:problem:unsupported-version` | 400 | This version of the API does not exist | Send a listed Api-Version, or none. |
          *     | `urn:valueverse:problem:invalid-credentials` | 401 | The credentials are not valid | Sign in with a valid API key or password. |
          *     | `urn:valueverse:problem:invalid-token` | 401 | The access token is missing or not valid | Refresh the session, or sign in. |
+         *     | `urn:valueverse:problem:second-factor-required` | 401 | A second factor is required | Send `code` too: the one that the app shows, or a recovery code. |
          *     | `urn:valueverse:problem:insufficient-scope` | 403 | The session lacks a scope | Use an API key that has it. |
          *     | `urn:valueverse:problem:insufficient-role` | 403 | The role does not suffice | Ask an owner of the tenant. |
          *     | `urn:valueverse:problem:not-found` | 404 | Nothing is found here | Check the address; it may never have been yours to see. |
@@ -3163,7 +3307,7 @@ export interface components {
          */
         Problem: {
             /** @enum {string} */
-            type: "urn:valueverse:problem:malformed-request" | "urn:valueverse:problem:invalid-cursor" | "urn:valueverse:problem:unsupported-version" | "urn:valueverse:problem:invalid-credentials" | "urn:valueverse:problem:invalid-token" | "urn:valueverse:problem:insufficient-scope" | "urn:valueverse:problem:insufficient-role" | "urn:valueverse:problem:not-found" | "urn:valueverse:problem:other-service" | "urn:valueverse:problem:method-not-allowed" | "urn:valueverse:problem:request-timeout" | "urn:valueverse:problem:conflict" | "urn:valueverse:problem:idempotency-in-flight" | "urn:valueverse:problem:precondition-failed" | "urn:valueverse:problem:body-too-large" | "urn:valueverse:problem:unsupported-media-type" | "urn:valueverse:problem:invalid-request" | "urn:valueverse:problem:idempotency-mismatch" | "urn:valueverse:problem:not-renderable" | "urn:valueverse:problem:precondition-required" | "urn:valueverse:problem:rate-limited" | "urn:valueverse:problem:internal-error" | "urn:valueverse:problem:unavailable";
+            type: "urn:valueverse:problem:malformed-request" | "urn:valueverse:problem:invalid-cursor" | "urn:valueverse:problem:unsupported-version" | "urn:valueverse:problem:invalid-credentials" | "urn:valueverse:problem:invalid-token" | "urn:valueverse:problem:second-factor-required" | "urn:valueverse:problem:insufficient-scope" | "urn:valueverse:problem:insufficient-role" | "urn:valueverse:problem:not-found" | "urn:valueverse:problem:other-service" | "urn:valueverse:problem:method-not-allowed" | "urn:valueverse:problem:request-timeout" | "urn:valueverse:problem:conflict" | "urn:valueverse:problem:idempotency-in-flight" | "urn:valueverse:problem:precondition-failed" | "urn:valueverse:problem:body-too-large" | "urn:valueverse:problem:unsupported-media-type" | "urn:valueverse:problem:invalid-request" | "urn:valueverse:problem:idempotency-mismatch" | "urn:valueverse:problem:not-renderable" | "urn:valueverse:problem:precondition-required" | "urn:valueverse:problem:rate-limited" | "urn:valueverse:problem:internal-error" | "urn:valueverse:problem:unavailable";
             title: string;
             status: number;
             detail: string;
@@ -3181,6 +3325,10 @@ export interface components {
             done: number;
             /** @description Steps in all. */
             of: number;
+        };
+        /** @description The own password, once more. */
+        ProvenPassword: {
+            password: string;
         };
         /** @description A catalog that was published, and what it sells, by key. */
         PublishedCatalog: {
@@ -3252,6 +3400,10 @@ export interface components {
             shares: components["schemas"]["InputShare"][];
         } & {
             [key: string]: unknown;
+        };
+        /** @description Codes for the day that the app is lost, shown this once. */
+        RecoveryCodes: {
+            recovery_codes: string[];
         };
         /** @description A refresh token to exchange. */
         RefreshRequest: {
@@ -3356,6 +3508,13 @@ export interface components {
             applied_at: string | null;
             applied_invoices: number | null;
         };
+        /** @description The token of the mail's link, and another password. */
+        ResetPassword: {
+            /** @description As the mail's link carries it. */
+            token: string;
+            /** @description At least 12 letters that are not guessed early. */
+            password: string;
+        };
         /** @description A new API key that may do what another may. */
         RotatedKey: {
             /** @description Names it: `vv_<prefix>_<secret>`. */
@@ -3419,6 +3578,13 @@ export interface components {
             /** @description The exact number. */
             value: string;
             unit: string;
+        };
+        /** @description What an authenticator app needs, shown this once. */
+        SecondFactor: {
+            /** @description Base32, to be typed. */
+            secret: string;
+            /** @description The same as `otpauth:`, to be shown as a QR code. */
+            uri: string;
         };
         /** @description How an endpoint's secret is replaced. */
         SecretRotation: {
@@ -3943,6 +4109,196 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Session"];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPassword"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProvenPassword"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondFactor"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_second_factor_confirm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Code"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_second_factor_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordAndCode"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForgottenPassword"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_reset_confirm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetPassword"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {

@@ -703,6 +703,30 @@ class AsyncOperations:
         """Sign in with a password."""
         return await self._ask("POST", "/v1/auth/login", {}, body=body)
 
+    async def post_auth_password(self, body: types.NewPassword) -> None:
+        """Change the own password."""
+        await self._ask("POST", "/v1/auth/password", {}, body=body)
+
+    async def post_auth_reset(self, body: types.ForgottenPassword) -> None:
+        """Ask for another password."""
+        await self._ask("POST", "/v1/auth/reset", {}, body=body)
+
+    async def post_auth_reset_confirm(self, body: types.ResetPassword) -> None:
+        """Choose another password."""
+        await self._ask("POST", "/v1/auth/reset/confirm", {}, body=body)
+
+    async def post_auth_second_factor(self, body: types.ProvenPassword) -> types.SecondFactor:
+        """Begin a second factor."""
+        return await self._ask("POST", "/v1/auth/second-factor", {}, body=body)
+
+    async def post_auth_second_factor_confirm(self, body: types.Code) -> types.RecoveryCodes:
+        """Confirm the second factor."""
+        return await self._ask("POST", "/v1/auth/second-factor/confirm", {}, body=body)
+
+    async def post_auth_second_factor_remove(self, body: types.PasswordAndCode) -> None:
+        """Remove the second factor."""
+        await self._ask("POST", "/v1/auth/second-factor/remove", {}, body=body)
+
     async def post_catalogs(
         self, body: dict[str, Any] | str, *, on: str | None = None, idempotency_key: str | None = None
     ) -> types.Written:

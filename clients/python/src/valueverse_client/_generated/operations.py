@@ -699,6 +699,30 @@ class Operations:
         """Sign in with a password."""
         return self._ask("POST", "/v1/auth/login", {}, body=body)
 
+    def post_auth_password(self, body: types.NewPassword) -> None:
+        """Change the own password."""
+        self._ask("POST", "/v1/auth/password", {}, body=body)
+
+    def post_auth_reset(self, body: types.ForgottenPassword) -> None:
+        """Ask for another password."""
+        self._ask("POST", "/v1/auth/reset", {}, body=body)
+
+    def post_auth_reset_confirm(self, body: types.ResetPassword) -> None:
+        """Choose another password."""
+        self._ask("POST", "/v1/auth/reset/confirm", {}, body=body)
+
+    def post_auth_second_factor(self, body: types.ProvenPassword) -> types.SecondFactor:
+        """Begin a second factor."""
+        return self._ask("POST", "/v1/auth/second-factor", {}, body=body)
+
+    def post_auth_second_factor_confirm(self, body: types.Code) -> types.RecoveryCodes:
+        """Confirm the second factor."""
+        return self._ask("POST", "/v1/auth/second-factor/confirm", {}, body=body)
+
+    def post_auth_second_factor_remove(self, body: types.PasswordAndCode) -> None:
+        """Remove the second factor."""
+        self._ask("POST", "/v1/auth/second-factor/remove", {}, body=body)
+
     def post_catalogs(
         self, body: dict[str, Any] | str, *, on: str | None = None, idempotency_key: str | None = None
     ) -> types.Written:

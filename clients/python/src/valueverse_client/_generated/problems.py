@@ -25,6 +25,10 @@ class InvalidTokenError(ProblemError):
     """The access token is missing or not valid. Refresh the session, or sign in."""
 
 
+class SecondFactorRequiredError(ProblemError):
+    """A second factor is required. Send `code` too: the one that the app shows, or a recovery code."""
+
+
 class InsufficientScopeError(ProblemError):
     """The session lacks a scope. Use an API key that has it."""
 
@@ -103,6 +107,7 @@ BY_TYPE: dict[str, type[ProblemError]] = {
     "urn:valueverse:problem:unsupported-version": UnsupportedVersionError,
     "urn:valueverse:problem:invalid-credentials": InvalidCredentialsError,
     "urn:valueverse:problem:invalid-token": InvalidTokenError,
+    "urn:valueverse:problem:second-factor-required": SecondFactorRequiredError,
     "urn:valueverse:problem:insufficient-scope": InsufficientScopeError,
     "urn:valueverse:problem:insufficient-role": InsufficientRoleError,
     "urn:valueverse:problem:not-found": NotFoundError,

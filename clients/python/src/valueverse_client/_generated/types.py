@@ -162,6 +162,14 @@ class ClosingRequest(TypedDict):
     reason: str
 
 
+class Code(TypedDict):
+    """
+    What the authenticator app shows.
+    """
+
+    code: str
+
+
 class Commit(TypedDict):
     """
     A commit and its state; as a line of `valueverse value log`.
@@ -489,6 +497,15 @@ class FeeProposalPage(TypedDict):
     data: list[FeeProposal]
 
 
+class ForgottenPassword(TypedDict):
+    """
+    Whose password is forgotten.
+    """
+
+    tenant: str
+    email: str
+
+
 class FoundEvent(TypedDict):
     """
     An event in a list; `GET /v1/events/{source}/{id}` says what became of it.
@@ -634,6 +651,7 @@ class Login(TypedDict):
     tenant: str
     email: str
     password: str
+    code: NotRequired[str | None]
 
 
 class MetricRow(TypedDict):
@@ -726,6 +744,15 @@ class NewKey(TypedDict):
     expires_in_days: NotRequired[int | None]
 
 
+class NewPassword(TypedDict):
+    """
+    Another password for oneself.
+    """
+
+    current: str
+    password: str
+
+
 class NewPortalLink(TypedDict):
     """
     A link to the portal to make.
@@ -760,6 +787,15 @@ NewSimulation = TypedDict(
         'run_at': NotRequired[list[str]],
     },
 )
+
+
+class PasswordAndCode(TypedDict):
+    """
+    The own password once more, and a code of the app or a recovery code.
+    """
+
+    password: str
+    code: str
 
 
 class TaxRates(TypedDict):
@@ -923,6 +959,7 @@ class Problem(TypedDict):
     | `urn:valueverse:problem:unsupported-version` | 400 | This version of the API does not exist | Send a listed Api-Version, or none. |
     | `urn:valueverse:problem:invalid-credentials` | 401 | The credentials are not valid | Sign in with a valid API key or password. |
     | `urn:valueverse:problem:invalid-token` | 401 | The access token is missing or not valid | Refresh the session, or sign in. |
+    | `urn:valueverse:problem:second-factor-required` | 401 | A second factor is required | Send `code` too: the one that the app shows, or a recovery code. |
     | `urn:valueverse:problem:insufficient-scope` | 403 | The session lacks a scope | Use an API key that has it. |
     | `urn:valueverse:problem:insufficient-role` | 403 | The role does not suffice | Ask an owner of the tenant. |
     | `urn:valueverse:problem:not-found` | 404 | Nothing is found here | Check the address; it may never have been yours to see. |
@@ -943,7 +980,7 @@ class Problem(TypedDict):
     | `urn:valueverse:problem:unavailable` | 503 | The service is not available for the moment | Try again in a few seconds. |
     """
 
-    type: Literal['urn:valueverse:problem:malformed-request', 'urn:valueverse:problem:invalid-cursor', 'urn:valueverse:problem:unsupported-version', 'urn:valueverse:problem:invalid-credentials', 'urn:valueverse:problem:invalid-token', 'urn:valueverse:problem:insufficient-scope', 'urn:valueverse:problem:insufficient-role', 'urn:valueverse:problem:not-found', 'urn:valueverse:problem:other-service', 'urn:valueverse:problem:method-not-allowed', 'urn:valueverse:problem:request-timeout', 'urn:valueverse:problem:conflict', 'urn:valueverse:problem:idempotency-in-flight', 'urn:valueverse:problem:precondition-failed', 'urn:valueverse:problem:body-too-large', 'urn:valueverse:problem:unsupported-media-type', 'urn:valueverse:problem:invalid-request', 'urn:valueverse:problem:idempotency-mismatch', 'urn:valueverse:problem:not-renderable', 'urn:valueverse:problem:precondition-required', 'urn:valueverse:problem:rate-limited', 'urn:valueverse:problem:internal-error', 'urn:valueverse:problem:unavailable']
+    type: Literal['urn:valueverse:problem:malformed-request', 'urn:valueverse:problem:invalid-cursor', 'urn:valueverse:problem:unsupported-version', 'urn:valueverse:problem:invalid-credentials', 'urn:valueverse:problem:invalid-token', 'urn:valueverse:problem:second-factor-required', 'urn:valueverse:problem:insufficient-scope', 'urn:valueverse:problem:insufficient-role', 'urn:valueverse:problem:not-found', 'urn:valueverse:problem:other-service', 'urn:valueverse:problem:method-not-allowed', 'urn:valueverse:problem:request-timeout', 'urn:valueverse:problem:conflict', 'urn:valueverse:problem:idempotency-in-flight', 'urn:valueverse:problem:precondition-failed', 'urn:valueverse:problem:body-too-large', 'urn:valueverse:problem:unsupported-media-type', 'urn:valueverse:problem:invalid-request', 'urn:valueverse:problem:idempotency-mismatch', 'urn:valueverse:problem:not-renderable', 'urn:valueverse:problem:precondition-required', 'urn:valueverse:problem:rate-limited', 'urn:valueverse:problem:internal-error', 'urn:valueverse:problem:unavailable']
     title: str
     status: int
     detail: str
@@ -959,6 +996,14 @@ class Progress(TypedDict):
     step: str | None
     done: int
     of: int
+
+
+class ProvenPassword(TypedDict):
+    """
+    The own password, once more.
+    """
+
+    password: str
 
 
 PublishedCatalog = TypedDict(
@@ -1035,6 +1080,14 @@ class Realisation(TypedDict):
     after: str
     difference: str
     shares: list[InputShare]
+
+
+class RecoveryCodes(TypedDict):
+    """
+    Codes for the day that the app is lost, shown this once.
+    """
+
+    recovery_codes: list[str]
 
 
 class RefreshRequest(TypedDict):
@@ -1125,6 +1178,15 @@ class ReratingState(TypedDict):
     applied_invoices: int | None
 
 
+class ResetPassword(TypedDict):
+    """
+    The token of the mail's link, and another password.
+    """
+
+    token: str
+    password: str
+
+
 class RotatedKey(TypedDict):
     """
     A new API key that may do what another may.
@@ -1171,6 +1233,15 @@ class RunResult(TypedDict):
     name: str
     value: str
     unit: str
+
+
+class SecondFactor(TypedDict):
+    """
+    What an authenticator app needs, shown this once.
+    """
+
+    secret: str
+    uri: str
 
 
 class SecretRotation(TypedDict):
