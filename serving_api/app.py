@@ -48,6 +48,7 @@ from serving_api.routes.identity import (
     sign_in,
     users,
 )
+from serving_api.routes.privacy import payment_instruments, restrictions
 from serving_api.routes.value import commits, models, runs
 from serving_api.routes.webhooks import deliveries, endpoints
 from serving_api.security.rate_limits import REQUESTS
@@ -87,6 +88,8 @@ _MODULES = {
         rejected_events,
         endpoints,
         deliveries,
+        restrictions,
+        payment_instruments,
         ingest,
         stripe_events,
         meter_queries,

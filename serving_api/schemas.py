@@ -226,10 +226,18 @@ class Customer(BaseModel):
     metadata: dict[str, Any] | None
 
 
+class ListedCustomer(Customer):
+    """A customer in a list."""
+
+    restricted: Annotated[
+        bool, Field(description="Data about the customer is on hold: erasing it is refused until it is released.")
+    ]
+
+
 class CustomerPage(Page):
     """A page of customers, by key."""
 
-    data: list[Customer]
+    data: list[ListedCustomer]
 
 
 class RejectedEvent(BaseModel):

@@ -11,6 +11,8 @@ _UNKNOWN_KEY = "[('unknown', None, None, None, None, None, None)]"
 _HOOK_OF_BIRCH = f"we_{'b' * 24}"
 _CHANGE_HOOK = "change_webhook_endpoint('acme', '{}', '{}', 'https://x', null, 'y', '1 h', 9, 'k1', '')"
 _REPLAY = "replay_webhook_deliveries('acme', '{}', {}, null, null, null, null, null, null, 9, 'k1', '')"
+_RESTRICT = "restrict_customer('acme', '{}', '{}', {}, 'e', 'k1', '')"
+_ADD_INSTRUMENT = f"add_payment_instrument('acme', 'pi_{'d' * 24}', '{{}}', 'p', 't', 'card', null, 'e', 'k1', '')"
 _HASH, _COMMIT = "repeat('b', 64)", "repeat('c', 64)"
 CALLS: dict[str, str | None] = {
     **people_calls.CALLS,
@@ -82,6 +84,18 @@ CALLS: dict[str, str | None] = {
     f"revoke_api_key('acme', '{FAMILY}', 'k1', 'k1', '')": "[('revoked',)]",
     f"revoke_api_key('acme', '{FAMILY}', 'only birch', 'k1', '')": "[('unknown',)]",
     f"revoke_api_key('acme', '{OF_BIRCH}', 'k1', 'k1', '')": "[('ended',)]",
+    "restrictions('acme', null, 100)": None,
+    _RESTRICT.format(FAMILY, "c1", "'r'"): "[('done',)]",
+    _RESTRICT.format(FAMILY, "held", "null"): "[('done',)]",
+    _RESTRICT.format(FAMILY, "only birch", "null"): "[('known',)]",
+    _RESTRICT.format(OF_BIRCH, "c1", "'r'"): "[('ended',)]",
+    "payment_instruments('acme', 'c1', null, null, 100)": None,
+    _ADD_INSTRUMENT.format("c1"): "[('added',)]",
+    _ADD_INSTRUMENT.format("held"): "[('restricted',)]",
+    _ADD_INSTRUMENT.format("only birch"): "[('added',)]",
+    f"remove_payment_instrument('acme', 'c1', 'pi_{'a' * 24}', 'e', 'k1', '')": "[('removed',)]",
+    f"remove_payment_instrument('acme', 'c1', 'pi_{'b' * 24}', 'e', 'k1', '')": "[('unknown',)]",
+    f"remove_payment_instrument('acme', 'held', 'pi_{'a' * 24}', 'e', 'k1', '')": "[('restricted',)]",
     "webhook_endpoints('acme', null, null, null, 100)": None,
     f"webhook_endpoints('acme', '{_HOOK_OF_BIRCH}', null, null, 100)": "[]",
     f"add_webhook_endpoint('acme', '{FAMILY}', 'we_{'d' * 24}', 'https://x', '{{}}', 9, 'k1', '')": "[('made',)]",

@@ -42,6 +42,10 @@ union all
 select 'hook ' || endpoint, null, url, disabled_at is null, secret_version::text
   from billing.webhook_endpoint where tenant_id = %s
 union all
+select 'held ' || customer, null, reason, null, '' from vault.restriction where tenant_id = %s
+union all
+select 'instrument ' || instrument, null, customer, null, token from billing.payment_instrument where tenant_id = %s
+union all
 select 'delivery ' || delivery, null, state, due_at is null, ''
   from billing.webhook_delivery where tenant_id = %s order by 1
 """

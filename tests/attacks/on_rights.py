@@ -164,7 +164,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
             return privilege in _WRITTEN_BY_READER
         if (schema, table) == ("inbox", "batch") or (schema == "value" and table != "metric"):
             return privilege in {"SELECT", "INSERT"}
-        if (schema, table) == ("inbox", "answer"):
+        if (schema, table) in {("inbox", "answer"), ("vault", "restriction"), ("billing", "payment_instrument")}:
             return privilege in {"SELECT", "INSERT", "DELETE"}
         if (schema, table) in {
             ("auth", "api_key"),
@@ -237,6 +237,7 @@ _MAY = re.compile(
     rf"|{READER} uses schema (api|billing|auth|audit|inbox|queue|value|vault)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
     rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.(is_open|key_is_valid)|audit\.pseudonym|audit\.submit)"
+    rf"|{READER} calls vault\.record_action"
     rf"|{READER} calls (value\.\w+|billing\.(invoice_history|event_\w+|explain_\w+|prior_\w+)|queue\.(defer|cancel))"
     rf"|{BUILDER} calls ((billing|value)\.\w+|guard\.end_long_sessions|queue\.\w+)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"

@@ -85,6 +85,10 @@ insert into billing.webhook_delivery (tenant_id, delivery, endpoint, type, objec
 select %(t)s, number, 'we_' || repeat('a', 24), 'webhook.test', number::text, 'm', to_json(%(s)s::text)::text, 'dead'
   from unnest(array[1000001, case %(t)s when 'birch' then 1000002 else 1000003 end]) as number;
 insert into billing.webhook_attempt (tenant_id, delivery, reason, milliseconds) values (%(t)s, 1000001, %(s)s, 1);
+insert into vault.restriction (tenant_id, customer, reason) values (%(t)s, 'held', %(s)s), (%(t)s, 'only ' || %(t)s::text, %(s)s);
+insert into billing.payment_instrument (tenant_id, instrument, customer, provider, token, kind)
+select %(t)s, 'pi_' || repeat(letter, 24), 'c1', 'p', %(s)s || letter, 'card'
+  from unnest(array['a', case %(t)s when 'birch' then 'b' else 'c' end]) as letter;
 -- What refers to rows that no attack is about is written without looking for them.
 set local session_replication_role = replica;
 insert into billing.credit_note values (%(t)s, 'n', %(s)s, null, null, 1, %(s)s, '2024-01-01Z');

@@ -128,6 +128,7 @@ EMPTY = {
     "billing.leakage_flag": "nobody was seen for long enough to have a pattern",
     **dict.fromkeys(("billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt"), WEBHOOKS),
     "billing.notification": WEBHOOKS,
+    "billing.payment_instrument": "tokens that the API takes: tests/serving_api/routes/privacy",
     "billing.computation": "asked for over HTTP: tests/serving_api/routes/test_computations.py",
     "value.model": "written by the API, asked for after the tables were read",
     **dict.fromkeys(

@@ -18,6 +18,7 @@ READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscr
         "billing.invoice_credit", "billing.invoice_discount", "billing.rerating", "billing.computation",
         "value.proposal", "value.verdict", "inbox.batch", "inbox.answer", "audit.entry", "value.model",
         "billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt",
+        "billing.payment_instrument", "vault.restriction",
         "value.commit", "value.approval", "value.closing", "value.commit_event", "value.metric", "value.run",
         "value.result", "billing.unbilled_usage")  # fmt: skip
 """Tables that the functions read."""

@@ -98,6 +98,25 @@ def seed_webhooks(connection: psycopg.Connection[Any], tenant: str) -> None:
     )
 
 
+def instrument_of(tenant: str) -> str:
+    """The name of the tenant's payment instrument."""
+    return f"pi_{hashlib.sha256(tenant.encode()).hexdigest()[:24]}"
+
+
+def seed_privacy(connection: psycopg.Connection[Any], tenant: str) -> None:
+    """A customer whose data is on hold, and a payment instrument of the other one."""
+    secret = billing_rows.secret_of(tenant)
+    connection.execute(
+        "insert into vault.restriction (tenant_id, customer, reason) values (%s, %s, %s)",
+        [tenant, ODD_CUSTOMER, secret],
+    )
+    connection.execute(
+        "insert into billing.payment_instrument (tenant_id, instrument, customer, provider, token, kind)"
+        " values (%s, %s, %s, 'stripe', %s, 'card')",
+        [tenant, instrument_of(tenant), f"customer {secret}", secret],
+    )
+
+
 def seed(settings: Settings) -> dict[str, str]:
     """Three tenants of billing_rows, with whole documents and an odd customer; gives an API key of each."""
     billing_rows.seed(settings)
@@ -124,6 +143,7 @@ def seed(settings: Settings) -> dict[str, str]:
     with connect(settings, "builder") as connection:
         for tenant in billing_rows.TENANTS:
             seed_webhooks(connection, tenant)
+            seed_privacy(connection, tenant)
             connection.execute(
                 "insert into value.model (tenant_id, model, version, text, title, content_hash, written_by)"
                 " values (%s, %s, 1, %s, %s, repeat('0', 64), 'key')",

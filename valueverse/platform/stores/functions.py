@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, LiteralString
 
 from psycopg import sql
 
+from valueverse.platform.queries import rows_of
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -27,3 +29,8 @@ class Functions:
         """The statement that calls a function with so many arguments, the tenant first."""
         places = sql.SQL(", ").join([sql.Placeholder()] * arguments)
         return sql.SQL("select * from {}({})").format(sql.Identifier(self.schema, function), places)
+
+
+def call(connection: psycopg.Connection[Any], function: LiteralString, *arguments: object) -> list[dict[str, Any]]:
+    """Rows of a function of schema ``api``, the tenant first; the connection is the API's login, the caller commits."""
+    return rows_of(connection, Functions(connection, "api").query(function, len(arguments)), list(arguments))

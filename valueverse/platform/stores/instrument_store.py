@@ -44,10 +44,14 @@ def remove(connection: Connection, tenant: str, token: str) -> str | None:
     return None if found is None else str(found["customer"])
 
 
-def remove_all(connection: Connection, tenant: str, customer: str) -> int:
-    """Remove a customer's instruments; how many there were."""
-    query = "delete from vault.instrument where tenant_id = %s and customer = %s"
-    return connection.execute(query, [tenant, customer]).rowcount
+def remove_all(connection: Connection, tenant: str, customer: str) -> dict[str, int]:
+    """Remove a customer's instruments, and tokens of payment providers: table -> rows."""
+    sealed_ones = "delete from vault.instrument where tenant_id = %s and customer = %s"
+    tokens = "delete from billing.payment_instrument where tenant_id = %s and customer = %s"
+    return {
+        "vault.instrument": connection.execute(sealed_ones, [tenant, customer]).rowcount,
+        "billing.payment_instrument": connection.execute(tokens, [tenant, customer]).rowcount,
+    }
 
 
 def sealed_of(connection: Connection, tenant: str) -> list[dict[str, Any]]:

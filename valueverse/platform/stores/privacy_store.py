@@ -95,28 +95,6 @@ def restriction(connection: Connection, tenant: str, customer: str) -> dict[str,
     return row_of(connection, query, [tenant, customer])
 
 
-def restrictions(connection: Connection, tenant: str) -> list[dict[str, Any]]:
-    """customer, reason, since of each restriction, by customer."""
-    query = "select customer, reason, since from vault.restriction where tenant_id = %s order by customer"
-    return rows_of(connection, query, [tenant])
-
-
-def restrict(connection: Connection, tenant: str, customer: str, reason: str) -> bool:
-    """Write a restriction; False: there is one, which stays."""
-    _take_turn(connection, tenant, customer)
-    done = connection.execute(
-        "insert into vault.restriction (tenant_id, customer, reason) values (%s, %s, %s) on conflict do nothing",
-        [tenant, customer, reason],
-    )
-    return done.rowcount > 0
-
-
-def release(connection: Connection, tenant: str, customer: str) -> bool:
-    """Remove a restriction; False: there was none."""
-    query = "delete from vault.restriction where tenant_id = %s and customer = %s"
-    return connection.execute(query, [tenant, customer]).rowcount > 0
-
-
 def _take_turn(connection: Connection, tenant: str, customer: str) -> None:
     """Restrictions and erasures of one customer follow each other."""
     query = "select pg_advisory_xact_lock(hashtextextended(concat_ws('/', 'privacy', %s::text, %s::text), 0))"

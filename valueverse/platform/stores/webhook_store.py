@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
 from valueverse.platform.queries import rows_of, value_of
-from valueverse.platform.stores.functions import Functions
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -84,11 +83,6 @@ _PURGE = """
                 or (o.state = 'dead' and o.due_at < now() - make_interval(days => %(dead_days)s))
              limit %(at_most)s for update skip locked) as gone
      where d.tenant_id = gone.tenant_id and d.delivery = gone.delivery"""
-
-
-def call(connection: Connection, function: LiteralString, *arguments: object) -> list[dict[str, Any]]:
-    """Rows of a function of schema ``api``, the tenant first; the connection is the API's login, the caller commits."""
-    return rows_of(connection, Functions(connection, "api").query(function, len(arguments)), list(arguments))
 
 
 def listening_since(connection: Connection) -> datetime | None:

@@ -93,7 +93,7 @@ def erase_subject(settings: Settings, tenant: str, customer: str, now: datetime)
             # A restriction may have come meanwhile: it stops the destruction, which is what cannot be undone.
             refuse_restricted_by(connection, tenant, customer)
             rows |= privacy_store.erase_customer(connection, tenant, customer)
-            rows["vault.instrument"] = instrument_store.remove_all(connection, tenant, customer)
+            rows |= instrument_store.remove_all(connection, tenant, customer)
             keys = data_key_store.destroy(connection, tenant, customer)
             evidence = {
                 "rows": rows, "keys": keys, "deliveries": deliveries, "begun_at": now.isoformat(),
@@ -130,9 +130,14 @@ def recorded(
     connection: psycopg.Connection[Any], tenant: str, action: str, customer: str, evidence: dict[str, Any]
 ) -> str:
     """Write evidence beside the audit log, which has its hash; the hash (hex)."""
-    text = bytes(rfc8785.dumps(evidence)).decode()
+    text = evidence_text(evidence)
     privacy_store.record(connection, tenant, action, customer, text)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def evidence_text(evidence: dict[str, Any]) -> str:
+    """Evidence as it is written: canonical JSON (RFC 8785)."""
+    return bytes(rfc8785.dumps(evidence)).decode()
 
 
 def retained_cell(tenant: str, customer: str, begun_at: datetime) -> Cell:

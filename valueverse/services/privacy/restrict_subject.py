@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
 from valueverse.platform.stores import data_key_store, privacy_store
+from valueverse.platform.stores.functions import call
 from valueverse.platform.warehouse import connect
-from valueverse.services.privacy.erase_subject import recorded
+from valueverse.services.privacy.erase_subject import evidence_text, recorded
 from valueverse.services.privacy.subject import customer_events
 
 if TYPE_CHECKING:
@@ -23,16 +24,28 @@ def restrict_subject(settings: Settings, tenant: str, customer: str, reason: str
     Raises:
         RefusalError: ``unknown_customer``, ``no_reason``.
     """
-    if not reason.strip():
-        raise RefusalError("no_reason", "say why, such as the file number of a dispute", "--reason")
+    checked = checked_reason(reason)
     with connect(settings, "builder") as connection:
         known = privacy_store.is_known(connection, tenant, customer)
-        if not known and customer_events(Lake(settings.lake_url), tenant, customer).is_empty():
-            raise RefusalError("unknown_customer", f"tenant {tenant!r} has no customer {customer!r}", "--customer")
-        if not privacy_store.restrict(connection, tenant, customer, reason.strip()):
-            return False
-        recorded(connection, tenant, "restricted", customer, {"reason": reason.strip()})
-    return True
+    if not known and not is_stated(settings, tenant, customer):
+        raise RefusalError("unknown_customer", f"tenant {tenant!r} has no customer {customer!r}", "--customer")
+    return _change(settings, tenant, customer, checked)
+
+
+def checked_reason(reason: str) -> str:
+    """A reason that says something.
+
+    Raises:
+        RefusalError: ``no_reason``.
+    """
+    if not reason.strip():
+        raise RefusalError("no_reason", "say why, such as the file number of a dispute", "--reason")
+    return reason.strip()
+
+
+def is_stated(settings: Settings, tenant: str, customer: str) -> bool:
+    """Whether an event of the lake states the customer, whom no billing run may have seen yet."""
+    return not customer_events(Lake(settings.lake_url), tenant, customer).is_empty()
 
 
 def release_subject(settings: Settings, tenant: str, customer: str) -> None:
@@ -41,16 +54,26 @@ def release_subject(settings: Settings, tenant: str, customer: str) -> None:
     Raises:
         RefusalError: ``not_restricted``.
     """
-    with connect(settings, "builder") as connection:
-        if not privacy_store.release(connection, tenant, customer):
-            raise RefusalError("not_restricted", f"data of customer {customer!r} is not on hold", "--customer")
-        recorded(connection, tenant, "released", customer, {})
+    if not _change(settings, tenant, customer, None):
+        raise RefusalError("not_restricted", f"data of customer {customer!r} is not on hold", "--customer")
+
+
+def restriction_evidence(reason: str | None) -> str:
+    """What is kept of a restriction, or of its end (None)."""
+    return evidence_text({} if reason is None else {"reason": reason})
+
+
+def _change(settings: Settings, tenant: str, customer: str, reason: str | None) -> bool:
+    with connect(settings, "api") as connection:
+        asked = (tenant, None, customer, reason, restriction_evidence(reason), "system", "")
+        (row,) = call(connection, "restrict_customer", *asked)
+    return bool(row["restrict_customer"] == "done")
 
 
 def restricted_subjects(settings: Settings, tenant: str) -> list[dict[str, Any]]:
     """customer, reason, since of each restriction."""
-    with connect(settings, "builder") as connection:
-        return privacy_store.restrictions(connection, tenant)
+    with connect(settings, "api") as connection:
+        return call(connection, "restrictions", tenant, None, None)
 
 
 def end_retention(settings: Settings, today: date) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.platform.stores import webhook_store as store
+from valueverse.platform.stores.functions import call
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def list_deliveries(settings: Settings, tenant: str, state: str | None, at_most:
     """A tenant's deliveries, the newest first; those that are ``dead`` were given up."""
     with connect(settings, "api") as connection:
         asked = (tenant, *Selection(state=state).values, None, at_most)
-        return store.call(connection, "webhook_deliveries", *asked)
+        return call(connection, "webhook_deliveries", *asked)
 
 
 def replay_deliveries(settings: Settings, tenant: str, selection: Selection) -> int:
@@ -56,7 +56,7 @@ def replay_deliveries(settings: Settings, tenant: str, selection: Selection) -> 
     with connect(settings, "api", autocommit=True) as connection:
         while True:
             asked = (tenant, None, None, *selection.values, after, REPLAYED_AT_ONCE, "system", "")
-            (done,) = store.call(connection, "replay_webhook_deliveries", *asked)
+            (done,) = call(connection, "replay_webhook_deliveries", *asked)
             replayed += int(done["replayed"])
             if done["replayed"] < REPLAYED_AT_ONCE:
                 return replayed
@@ -71,8 +71,8 @@ def replay_delivery(settings: Settings, tenant: str, delivery: int) -> dict[str,
     """
     with connect(settings, "api") as connection:
         asked = (tenant, None, delivery, *Selection().values, None, 1, "system", "")
-        (done,) = store.call(connection, "replay_webhook_deliveries", *asked)
-        found = store.call(connection, "webhook_delivery", tenant, delivery) if done["replayed"] else []
+        (done,) = call(connection, "replay_webhook_deliveries", *asked)
+        found = call(connection, "webhook_delivery", tenant, delivery) if done["replayed"] else []
     if not found:
         message = f"no delivery {delivery} to an endpoint that is not disabled; see `valueverse webhooks deliveries`"
         raise RefusalError("unknown_delivery", message, "DELIVERY")

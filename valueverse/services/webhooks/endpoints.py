@@ -12,7 +12,7 @@ import orjson
 
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.platform.stores import webhook_store as store
+from valueverse.platform.stores.functions import call
 from valueverse.platform.warehouse import connect
 from valueverse.services.webhooks.signing import signing_secret
 
@@ -99,7 +99,7 @@ def add_endpoint(settings: Settings, tenant: str, url: str, types: Sequence[str]
     taken, endpoint = check_endpoint(settings, url, types), new_name()
     with connect(settings, "api") as connection:
         asked = (tenant, None, endpoint, url, taken, MOST, *_COMMAND_LINE)
-        (made,) = store.call(connection, "add_webhook_endpoint", *asked)
+        (made,) = call(connection, "add_webhook_endpoint", *asked)
     if made["add_webhook_endpoint"] != "made":
         raise refused(made["add_webhook_endpoint"], endpoint)
     return {"endpoint": endpoint, "url": url, "secret": signing_secret(settings, tenant, endpoint, 1)}
@@ -108,7 +108,7 @@ def add_endpoint(settings: Settings, tenant: str, url: str, types: Sequence[str]
 def list_endpoints(settings: Settings, tenant: str, endpoint: str | None = None) -> list[dict[str, Any]]:
     """A tenant's endpoints, or the one of this name, without their secrets; the oldest first."""
     with connect(settings, "api") as connection:
-        return store.call(connection, "webhook_endpoints", tenant, endpoint, None, None, 1000)
+        return call(connection, "webhook_endpoints", tenant, endpoint, None, None, 1000)
 
 
 def rotate_secret(settings: Settings, tenant: str, endpoint: str) -> dict[str, Any]:
@@ -144,10 +144,10 @@ def _change(
 ) -> dict[str, Any]:
     with connect(settings, "api") as connection:
         asked = (tenant, None, endpoint, None, None, disabled, overlap, MOST, *_COMMAND_LINE)
-        (changed,) = store.call(connection, "change_webhook_endpoint", *asked)
+        (changed,) = call(connection, "change_webhook_endpoint", *asked)
         if changed["change_webhook_endpoint"] != "changed":
             raise refused(changed["change_webhook_endpoint"], endpoint)
-        (found,) = store.call(connection, "webhook_endpoints", tenant, endpoint, None, None, 1)
+        (found,) = call(connection, "webhook_endpoints", tenant, endpoint, None, None, 1)
     return found
 
 
@@ -159,7 +159,7 @@ def send_test(settings: Settings, tenant: str, endpoint: str) -> int:
     """
     with connect(settings, "api") as connection:
         asked = (tenant, None, endpoint, *trial(), *_COMMAND_LINE)
-        (sent,) = store.call(connection, "send_webhook_test", *asked)
+        (sent,) = call(connection, "send_webhook_test", *asked)
     if sent["outcome"] != "sent":
         raise refused(sent["outcome"], endpoint)
     number: int = sent["delivery"]

@@ -1485,6 +1485,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/restrictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List customers whose data is on hold
+         * @description By customer, with the reason and since when. `GET /v1/customers` marks them as `restricted`.
+         */
+        get: operations["get_restrictions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{key}/restrict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put a customer's data on hold
+         * @description Nothing of it is erased, and no payment instrument is added or removed, until it is released.
+         */
+        post: operations["post_customer_restrict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{key}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the hold on a customer's data
+         * @description Releasing it again changes nothing.
+         */
+        post: operations["post_customer_release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{key}/payment-instruments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a customer's payment instruments
+         * @description Tokens, kinds and last four characters, the oldest first.
+         */
+        get: operations["get_customer_payment_instruments"];
+        put?: never;
+        /**
+         * Add a payment instrument
+         * @description A token that a payment provider made. What holds the number of a card or account is refused, and nothing of it is
+         *     stored.
+         */
+        post: operations["post_customer_payment_instruments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{key}/payment-instruments/{instrument}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a payment instrument
+         * @description It is gone from the tables; that it was there stays in the audit log, without its token.
+         */
+        delete: operations["delete_customer_payment_instrument"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/library": {
         parameters: {
             query?: never;
@@ -2283,7 +2388,7 @@ export interface components {
             has_more: boolean;
             /** @description Opaque; null on the last page. */
             next_cursor: string | null;
-            data: components["schemas"]["Customer"][];
+            data: components["schemas"]["ListedCustomer"][];
         };
         /** @description A notification to one endpoint. */
         Delivery: {
@@ -2679,6 +2784,24 @@ export interface components {
             /** @description As a fraction. */
             exact: string;
         };
+        /** @description A payment instrument: a token, and what may be shown of it. */
+        Instrument: {
+            instrument: string;
+            customer: string;
+            provider: string;
+            token: string;
+            /** @enum {string} */
+            kind: "card" | "account" | "other";
+            last_four: string | null;
+            created_at: string;
+        };
+        /** @description A page of a customer's payment instruments, the oldest first. */
+        InstrumentPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["Instrument"][];
+        };
         /** @description An invitation, without the token that its mail carries. */
         Invitation: {
             id: string;
@@ -2835,6 +2958,20 @@ export interface components {
             change?: ("late" | "amended" | "voided" | "joined" | "left") | null;
             changed_at?: string | null;
         };
+        /** @description A customer in a list. */
+        ListedCustomer: {
+            customer: string;
+            name: string | null;
+            email: string | null;
+            currency: string | null;
+            timezone: string | null;
+            country: string | null;
+            metadata: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Data about the customer is on hold: erasing it is refused until it is released. */
+            restricted: boolean;
+        };
         /** @description How a person signs in. */
         Login: {
             tenant: string;
@@ -2927,6 +3064,19 @@ export interface components {
              */
             types?: ("invoice.drafted" | "invoice.finalised" | "invoice.voided" | "payment.received" | "payment.failed" | "credit_note.issued" | "usage.threshold" | "wallet.low" | "commit.proposed" | "commit.approved" | "fee.proposed" | "fee.disputed" | "run.completed" | "quality.held")[];
         };
+        /** @description What a payment provider charges a customer by. */
+        NewInstrument: {
+            provider: string;
+            /** @description The provider's token. The number of a card or account is refused, and not stored. */
+            token: string;
+            /**
+             * @default card
+             * @enum {string}
+             */
+            kind?: "card" | "account" | "other";
+            /** @description What may be shown of it. */
+            last_four?: string | null;
+        };
         /** @description Whom to invite. */
         NewInvitationBody: {
             email: string;
@@ -2979,6 +3129,11 @@ export interface components {
             customers?: string[];
             /** @description Another catalog, as its file holds it; by default the terms as known now. */
             catalog?: string | null;
+        };
+        /** @description Why a customer's data is on hold. */
+        NewRestriction: {
+            /** @description Such as the file number of a dispute. */
+            reason: string;
         };
         /** @description What to bill, under which catalogs; the rest as the options of `valueverse simulate`. */
         NewSimulation: {
@@ -3514,6 +3669,26 @@ export interface components {
             token: string;
             /** @description At least 12 letters that are not guessed early. */
             password: string;
+        };
+        /** @description Whether a customer's data is on hold. */
+        Restricted: {
+            customer: string;
+            restricted: boolean;
+            /** @description False: it was so before, for the reason that was given then. */
+            changed: boolean;
+        };
+        /** @description A customer whose data is on hold. */
+        Restriction: {
+            customer: string;
+            reason: string;
+            since: string;
+        };
+        /** @description A page of restrictions, by customer. */
+        RestrictionPage: {
+            has_more: boolean;
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+            data: components["schemas"]["Restriction"][];
         };
         /** @description A new API key that may do what another may. */
         RotatedKey: {
@@ -7147,6 +7322,221 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Delivery"];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_restrictions: {
+        parameters: {
+            query?: {
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestrictionPage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_customer_restrict: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Customer key, percent-encoded. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRestriction"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restricted"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_customer_release: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Customer key, percent-encoded. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restricted"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_customer_payment_instruments: {
+        parameters: {
+            query?: {
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; leave out for the first page. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Customer key, percent-encoded. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstrumentPage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_customer_payment_instruments: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of yours, a new one for each write: with the same one again within 24 hours nothing more is written and the first answer comes back, with the header `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Customer key, percent-encoded. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInstrument"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Instrument"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_customer_payment_instrument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Customer key, percent-encoded. */
+                key: string;
+                instrument: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
+from functools import partial
 from typing import Any, Literal
 
 from valueverse_client._generated import types
@@ -21,6 +22,12 @@ class Operations:
     def delete_api_key(self, prefix: str) -> None:
         """Revoke an API key."""
         self._ask("DELETE", "/v1/api-keys/{prefix}", {"prefix": prefix})
+
+    def delete_customer_payment_instrument(self, key: str, instrument: str) -> None:
+        """Remove a payment instrument."""
+        self._ask(
+            "DELETE", "/v1/customers/{key}/payment-instruments/{instrument}", {"key": key, "instrument": instrument}
+        )
 
     def delete_invitation(self, invitation: str) -> None:
         """Revoke an invitation."""
@@ -126,6 +133,18 @@ class Operations:
         """A customer."""
         return self._ask("GET", "/v1/customers/{key}", {"key": key}, query={"known_at": known_at})
 
+    def get_customer_payment_instruments(
+        self, key: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> types.InstrumentPage:
+        """List a customer's payment instruments."""
+        return self._ask(
+            "GET", "/v1/customers/{key}/payment-instruments", {"key": key}, query={"limit": limit, "cursor": cursor}
+        )
+
+    def iterate_customer_payment_instruments(self, key: str, *, limit: int | None = None) -> Iterator[types.Instrument]:
+        """List a customer's payment instruments; every row, page by page."""
+        return self._iterate(partial(self.get_customer_payment_instruments, key), limit=limit)
+
     def get_customer_upcoming_invoice(
         self, key: str, *, known_at: str | datetime | None = None, until: str | date | None = None
     ) -> types.UpcomingInvoices:
@@ -170,7 +189,7 @@ class Operations:
         """List customers."""
         return self._ask("GET", "/v1/customers", {}, query={"limit": limit, "cursor": cursor})
 
-    def iterate_customers(self, *, limit: int | None = None) -> Iterator[types.Customer]:
+    def iterate_customers(self, *, limit: int | None = None) -> Iterator[types.ListedCustomer]:
         """List customers; every row, page by page."""
         return self._iterate(self.get_customers, limit=limit)
 
@@ -422,6 +441,14 @@ class Operations:
     def iterate_reratings(self, *, limit: int | None = None) -> Iterator[types.ReratingState]:
         """List re-ratings; every row, page by page."""
         return self._iterate(self.get_reratings, limit=limit)
+
+    def get_restrictions(self, *, limit: int | None = None, cursor: str | None = None) -> types.RestrictionPage:
+        """List customers whose data is on hold."""
+        return self._ask("GET", "/v1/restrictions", {}, query={"limit": limit, "cursor": cursor})
+
+    def iterate_restrictions(self, *, limit: int | None = None) -> Iterator[types.Restriction]:
+        """List customers whose data is on hold; every row, page by page."""
+        return self._iterate(self.get_restrictions, limit=limit)
 
     def get_run(self, id: str) -> types.Run:
         """A run of a commit."""
@@ -764,6 +791,36 @@ class Operations:
     ) -> types.Written:
         """Issue a credit note."""
         return self._ask("POST", "/v1/credit-notes", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def post_customer_payment_instruments(
+        self, key: str, body: types.NewInstrument, *, idempotency_key: str | None = None
+    ) -> types.Instrument:
+        """Add a payment instrument."""
+        return self._ask(
+            "POST",
+            "/v1/customers/{key}/payment-instruments",
+            {"key": key},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+
+    def post_customer_release(self, key: str, *, idempotency_key: str | None = None) -> types.Restricted:
+        """End the hold on a customer's data."""
+        return self._ask(
+            "POST", "/v1/customers/{key}/release", {"key": key}, headers={"Idempotency-Key": idempotency_key}
+        )
+
+    def post_customer_restrict(
+        self, key: str, body: types.NewRestriction, *, idempotency_key: str | None = None
+    ) -> types.Restricted:
+        """Put a customer's data on hold."""
+        return self._ask(
+            "POST",
+            "/v1/customers/{key}/restrict",
+            {"key": key},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
 
     def post_customers(self, body: types.PostCustomersBody, *, idempotency_key: str | None = None) -> types.Written:
         """Create a customer."""

@@ -271,16 +271,6 @@ class Customer(TypedDict):
     metadata: dict[str, Any] | None
 
 
-class CustomerPage(TypedDict):
-    """
-    A page of customers, by key.
-    """
-
-    has_more: bool
-    next_cursor: str | None
-    data: list[Customer]
-
-
 class Delivery(TypedDict):
     """
     A notification to one endpoint.
@@ -547,6 +537,30 @@ class InputShare(TypedDict):
     exact: str
 
 
+class Instrument(TypedDict):
+    """
+    A payment instrument: a token, and what may be shown of it.
+    """
+
+    instrument: str
+    customer: str
+    provider: str
+    token: str
+    kind: Literal['card', 'account', 'other']
+    last_four: str | None
+    created_at: str
+
+
+class InstrumentPage(TypedDict):
+    """
+    A page of a customer's payment instruments, the oldest first.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[Instrument]
+
+
 class Invitation(TypedDict):
     """
     An invitation, without the token that its mail carries.
@@ -643,6 +657,21 @@ class LineEvent(TypedDict):
     changed_at: NotRequired[str | None]
 
 
+class ListedCustomer(TypedDict):
+    """
+    A customer in a list.
+    """
+
+    customer: str
+    name: str | None
+    email: str | None
+    currency: str | None
+    timezone: str | None
+    country: str | None
+    metadata: dict[str, Any] | None
+    restricted: bool
+
+
 class Login(TypedDict):
     """
     How a person signs in.
@@ -725,6 +754,17 @@ class NewEndpoint(TypedDict):
     types: NotRequired[list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'payment.received', 'payment.failed', 'credit_note.issued', 'usage.threshold', 'wallet.low', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']]]
 
 
+class NewInstrument(TypedDict):
+    """
+    What a payment provider charges a customer by.
+    """
+
+    provider: str
+    token: str
+    kind: NotRequired[Literal['card', 'account', 'other']]
+    last_four: NotRequired[str | None]
+
+
 class NewInvitationBody(TypedDict):
     """
     Whom to invite.
@@ -774,6 +814,14 @@ NewRerating = TypedDict(
         'catalog': NotRequired[str | None],
     },
 )
+
+
+class NewRestriction(TypedDict):
+    """
+    Why a customer's data is on hold.
+    """
+
+    reason: str
 
 
 NewSimulation = TypedDict(
@@ -1185,6 +1233,36 @@ class ResetPassword(TypedDict):
 
     token: str
     password: str
+
+
+class Restricted(TypedDict):
+    """
+    Whether a customer's data is on hold.
+    """
+
+    customer: str
+    restricted: bool
+    changed: bool
+
+
+class Restriction(TypedDict):
+    """
+    A customer whose data is on hold.
+    """
+
+    customer: str
+    reason: str
+    since: str
+
+
+class RestrictionPage(TypedDict):
+    """
+    A page of restrictions, by customer.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[Restriction]
 
 
 class RotatedKey(TypedDict):
@@ -1648,6 +1726,16 @@ class CommitRun(TypedDict):
     added: int
     proposals: list[FeeDue]
     refused: list[MonthRefused]
+
+
+class CustomerPage(TypedDict):
+    """
+    A page of customers, by key.
+    """
+
+    has_more: bool
+    next_cursor: str | None
+    data: list[ListedCustomer]
 
 
 class EventFate(TypedDict):

@@ -1,0 +1,1 @@
+"""Protection of data about people: restrictions, and tokens of payment instruments."""
