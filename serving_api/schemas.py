@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from valueverse.errors import RefusalError
 from valueverse.services.instants import read_instant
@@ -35,7 +35,15 @@ def count(value: object) -> object:
     return value
 
 
+def _in_range(day: date) -> date:
+    # At the first and the last date that there are, midnight of some time zones is beyond what an instant can be.
+    if not 1970 <= day.year <= 2999:
+        raise ValueError("years from 1970 to 2999")
+    return day
+
+
 Day = Annotated[date, BeforeValidator(_day)]
+BoundedDay = Annotated[Day, AfterValidator(_in_range)]
 Key = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 EventKey = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 Cursor = Annotated[
@@ -289,7 +297,13 @@ class AuditEntryQuery(Query):
 
     object: Annotated[
         str | None,
-        Field(min_length=1, max_length=300, description="What entries are about.", examples=["northwind-ai-000002"]),
+        Field(
+            min_length=1,
+            max_length=300,
+            pattern=r"^[^\x00-\x1f\x7f-\x9f]+$",
+            description="What entries are about.",
+            examples=["northwind-ai-000002"],
+        ),
     ] = None
     limit: Limit = 25
     cursor: Cursor

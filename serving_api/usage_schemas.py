@@ -6,17 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from serving_api.schemas import Cursor, Day, Key, KnownAtQuery, Page, count
+from serving_api.schemas import BoundedDay, Cursor, Key, KnownAtQuery, Page, count
 
 
 class UsageQuery(KnownAtQuery):
     """Filters of a customer's usage, and how it is put together."""
 
     from_: Annotated[
-        Day | None,
+        BoundedDay | None,
         Field(alias="from", description="First day: UTC, or where the windows are.", examples=["2023-11-01"]),
     ] = None
-    to: Annotated[Day | None, Field(description="The day after the last.", examples=["2023-12-01"])] = None
+    to: Annotated[BoundedDay | None, Field(description="The day after the last.", examples=["2023-12-01"])] = None
     meter: Annotated[Key | None, Field(description="Meter key.", examples=["context_tokens"])] = None
     window: Annotated[
         Literal["hour", "day", "month"] | None,

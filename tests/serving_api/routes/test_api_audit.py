@@ -50,6 +50,14 @@ async def _entries(api: Api, **query: Any) -> list[dict[str, Any]]:
             return found
 
 
+async def test_what_no_entry_can_be_about_is_refused(api: Api) -> None:
+    header = bearer(api.token("acme", "audit:read"))
+    for text in ("\0", "", "x" * 301):
+        answer = await api.client.get("/v1/audit/entries", params={"object": text}, headers=header)
+        problem = assert_problem(answer, 422, "invalid-request")
+        assert problem["errors"][0]["path"] == "query.object"
+
+
 async def test_every_entry_is_proven_against_the_signed_checkpoint(api: Api) -> None:
     signed = await _get(api, "/v1/audit/checkpoint")
     checkpoint = read_checkpoint(signed["note"], _key(signed["public_key"]), "valueverse/audit/acme")

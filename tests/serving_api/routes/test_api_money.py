@@ -45,7 +45,8 @@ def world(module_settings: Settings) -> World:
         "wallet.granted", "2023-12-15", given | {"customer": "c1", "wallet": "prepaid", "restrict_to": ["base"]}
     )
     world.record("one_off.added", "2023-12-15", given | {"customer": "c1", "description": "Setup"})
-    world.record("one_off.added", "2023-12-15", given | {"customer": "nobody", "description": "Setup"})
+    stray = {"customer": "nobody", "description": "Setup", "amount": "1e1"}
+    world.record("one_off.added", "2023-12-15", given | stray)
     world.record("payment.received", "2023-12-15", given | {"invoice": "acme-000099"})
     for number in range(2):
         customer = f"c{number}"
@@ -236,6 +237,8 @@ async def test_usage_comes_in_windows_of_the_customers_time_zone(api: Api) -> No
         ({"window": "day", "meter": "tokens", "group_by": "modle"}, "query.group_by"),
         ({"window": "day", "meter": "tokens", "timezone": "Mars/Base"}, "query.timezone"),
         ({"window": "week", "meter": "tokens"}, "query.window"),
+        ({"window": "day", "meter": "tokens", "timezone": "Europe/Berlin", "from": "0001-01-01"}, "query.from"),
+        ({"window": "day", "meter": "tokens", "timezone": "Asia/Tokyo", "to": "9999-12-31"}, "query.to"),
     ],
 )
 async def test_windows_that_cannot_be_say_why(api: Api, query: dict[str, str], place: str) -> None:
@@ -288,7 +291,8 @@ async def test_what_events_state_of_money_is_listed_with_what_billing_refused(ap
     [paid] = (await found(api, "/v1/payments"))["data"]
     assert (paid["type"], paid["amount"], paid["rejected"]) == ("received", "5.50", None)
     [stray] = (await found(api, "/v1/one-offs", customer="nobody"))["data"]
-    assert (stray["description"], stray["rejected"]["reason"]) == ("Setup", "unknown_customer")
+    assert (stray["description"], stray["amount"]) == ("Setup", "10")
+    assert stray["rejected"]["reason"] == "unknown_customer"
     notes = await found(api, "/v1/credit-notes", limit=1)
     assert [(one["invoice"], one["amount"]) for one in notes["data"]] == [("acme-000001", "0.75")]
     rest = await found(api, "/v1/credit-notes", limit=1, cursor=notes["next_cursor"])

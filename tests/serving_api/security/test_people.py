@@ -86,18 +86,22 @@ async def test_a_token_of_an_invitation_is_good_once_and_stored_nowhere(api: Api
 
 
 async def test_an_invitation_that_is_over_opens_nothing(api: Api, module_settings: Settings) -> None:
-    """Revoked, replaced by another, expired, of somebody who was disabled, and under another tenant's name."""
+    """Revoked, replaced by another, expired, of somebody who was disabled or got another role, and under another
+    tenant's name."""
     _, owner = await person(api, module_settings, "owner")
     admin, header = await person(api, module_settings, "admin")
+    lowered, before = await person(api, module_settings, "admin")
     made = {}
-    for name in ("revoked", "replaced", "expired", "disabled", "moved"):
-        answer = await invited(api, header if name == "disabled" else owner, f"{name}@example.com")
+    for name in ("revoked", "replaced", "expired", "disabled", "lowered", "moved"):
+        inviting = {"disabled": header, "lowered": before}.get(name, owner)
+        answer = await invited(api, inviting, f"{name}@example.com")
         made[name] = (answer.json()["id"], token_in(mails(module_settings, f"{name}@example.com")[0]))
     await invited(api, owner, "replaced@example.com")
     for _ in range(2):
         gone = await api.client.delete(f"{INVITATIONS}/{made['revoked'][0]}", headers=owner)
         assert gone.status_code == 204
     assert (await disable(api, owner, admin)).status_code == 200
+    assert (await change(api, owner, lowered, "viewer")).status_code == 200
     with connect(module_settings, "admin") as connection:
         connection.execute("update auth.invitation set expires_at = now() where email = 'expired@example.com'")
     tokens = {name: token for name, (_, token) in made.items()}

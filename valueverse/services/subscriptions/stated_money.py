@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
@@ -93,4 +94,6 @@ def _rows_after(rows: pl.DataFrame, after: Sequence[Any]) -> pl.DataFrame:
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     moments = {name: utc_text(row[name]) for name in ("time", "received_at")}
     parts = {name: orjson.loads(row[name]) for name in _PARTS if row.get(name)}
-    return row | moments | parts
+    # An event may write 1e2; whoever reads amounts need not know exponents.
+    amount = {} if row.get("amount") is None else {"amount": format(Decimal(row["amount"]), "f")}
+    return row | moments | parts | amount

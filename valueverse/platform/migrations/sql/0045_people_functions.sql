@@ -76,6 +76,9 @@ begin
     if not found then
         return 'moved';
     end if;
+    -- Whoever may do less from now on has not invited anybody into the role of before.
+    update auth.invitation as i set revoked_at = now()
+     where i.tenant_id = for_tenant and i.invited_by = of_user and i.accepted_at is null and i.revoked_at is null;
     return 'changed';
 exception when restrict_violation then
     return 'last_owner';
