@@ -99,7 +99,7 @@ RIGHTS = {
     "grant select on billing.invoice to valueverse_api": "rights on table billing.invoice, valueverse_api",
     "grant select (document) on billing.invoice to valueverse_api": "rights on column billing.invoice.document",
     "grant select on billing.invoice to public": "rights on table billing.invoice, everybody",
-    "grant select on billing.unbilled_usage to valueverse_reader": "rights on table billing.unbilled_usage",
+    "grant select on billing.ingestion_file to valueverse_reader": "rights on table billing.ingestion_file",
     "grant truncate on billing.invoice to valueverse_builder": "rights on table billing.invoice, valueverse_builder",
     "grant insert on guard.analyst_tenant to valueverse_analyst": "rights on table guard.analyst_tenant",
     "grant select on guard.analyst_tenant to public": "rights on table guard.analyst_tenant, everybody",
