@@ -58,14 +58,14 @@ async def test_every_route_answers_every_role_as_its_scope_says(
         for role, header in headers.items():
             body = {} if method == "get" else {"json": {}}
             answer = await api.client.request(method, address, headers=header, **body)
-            said = (answer.status_code, answer.json().get("detail"))
+            stated = (answer.status_code, answer.json().get("detail"))
             if not scopes:
-                as_said = answer.status_code in {200, 422}
+                as_stated = answer.status_code in {200, 422}
             elif set(scopes) <= set(SCOPES_OF[role]):
-                as_said = said == (409, scopes[0])
+                as_stated = stated == (409, scopes[0])
             else:
-                as_said = said == (403, f"This needs the scope {scopes[0]}.")
-            wrong += [] if as_said else [(role, method, path, said)]
+                as_stated = stated == (403, f"This needs the scope {scopes[0]}.")
+            wrong += [] if as_stated else [(role, method, path, stated)]
     assert wrong == []
 
 

@@ -37,5 +37,5 @@ def refuse_numbers(stated: Mapping[str, str | None]) -> None:
 
 
 def instrument_evidence(instrument: str, kind: str | None = None) -> str:
-    """What is kept of adding an instrument, or of removing it."""
+    """What is recorded of adding an instrument, or of removing it."""
     return evidence_text({"instrument": instrument} | ({} if kind is None else {"kind": kind}))

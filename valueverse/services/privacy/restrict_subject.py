@@ -59,7 +59,7 @@ def release_subject(settings: Settings, tenant: str, customer: str) -> None:
 
 
 def restriction_evidence(reason: str | None) -> str:
-    """What is kept of a restriction, or of its end (None)."""
+    """What is recorded of a restriction, or of its end (None)."""
     return evidence_text({} if reason is None else {"reason": reason})
 
 
