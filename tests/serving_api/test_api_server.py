@@ -272,7 +272,7 @@ def test_a_server_does_not_answer_while_isolation_is_broken(settings: Settings, 
     log = tmp_path / "api.log"
     process = start(settings, log, free_port())
     try:
-        assert process.wait(30) != 0
+        assert process.wait(90) != 0
     finally:
         process.kill()
     assert "has rights on tables" in log.read_text()
