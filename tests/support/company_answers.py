@@ -22,6 +22,7 @@ from tests.support.serving import bearer, serving
 from valueverse.cli import app
 from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
 from valueverse.platform.lake import Lake, LakeTable
+from valueverse.platform.stores.customer_invoices import CustomerInvoices
 from valueverse.platform.stores.functions import Functions
 from valueverse.platform.warehouse import connect
 from valueverse.services import lake_tables
@@ -171,7 +172,14 @@ async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]
             called.add(function)
             return query(store, function, arguments)
 
-        with patch.object(database, "_rows", rows), patch.object(Functions, "query", asked):
+        frame = CustomerInvoices._frame
+
+        def framed(store: CustomerInvoices, function: Any, *arguments: Any) -> Any:
+            called.add(function)
+            return frame(store, function, *arguments)
+
+        patched = patch.object(Functions, "query", asked), patch.object(CustomerInvoices, "_frame", framed)
+        with patch.object(database, "_rows", rows), patched[0], patched[1]:
             return {name: text async for name, text in _answers(running, settings, tenant)}, called
 
 
