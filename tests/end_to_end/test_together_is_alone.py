@@ -179,6 +179,7 @@ NOT_ASKED = {
         "read by the routes of commits, runs and fees, whose answers are compared here",
     ),
     "explain_outcome": "asked of lines that are fees: tests/services/billing",
+    "portal_customer_known": "asked where a customer has no usage: tests/serving_api/security/test_portal.py",
     "session_open": "asked for while events are followed: tests/serving_api/routes/test_event_stream.py",
 }
 """Functions of the API that need not be called here, and why."""
