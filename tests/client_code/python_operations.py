@@ -25,6 +25,7 @@ _HEAD = '''"""Operations of the API; generated, see docs/clients.md."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import {iterator}
 from datetime import date, datetime
 from typing import Any, Literal
@@ -32,14 +33,16 @@ from typing import Any, Literal
 from valueverse_client._generated import types
 
 
-class {name}:
+class {name}(ABC):
     """A method for each operation: its HTTP method and path, as the API's documentation names them."""
 
+    @abstractmethod
     {begin} _ask(self, *parts: Any, **more: Any) -> Any:
-        raise NotImplementedError
+        """The answer to a request, its body read."""
 
+    @abstractmethod
     def _iterate(self, call: Any, **query: Any) -> Any:
-        raise NotImplementedError
+        """The rows of all pages of a list."""
 '''
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from ipaddress import ip_address
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,20 +30,23 @@ SENDER = "ValueVerse <billing@example.com>"
 
 
 class _Inbox:
-    """Keeps what it is given; refuses one address."""
+    """Stores what it is given; refuses one address."""
 
     def __init__(self) -> None:
         self.mails: list[Any] = []
 
-    async def handle_RCPT(  # noqa: N802 - the server's name of it
-        self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any
-    ) -> str:
+    @property
+    def handler(self) -> SimpleNamespace:
+        """Its methods by the names that aiosmtpd calls."""
+        return SimpleNamespace(handle_RCPT=self._recipient, handle_DATA=self._data)
+
+    async def _recipient(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
         if address.startswith("nobody@"):
             return "550 no such mailbox"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - as above
+    async def _data(self, _server: Any, _session: Any, envelope: Any) -> str:
         self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
         return "250 OK"
 
@@ -81,7 +85,13 @@ def mail_server(pem: Path, *, implicit: bool, password: bytes) -> Iterator[tuple
     )
     port = free_port()
     controller = Controller(
-        inbox, "127.0.0.1", port, authenticator=known, auth_required=True, auth_require_tls=not implicit, **options
+        inbox.handler,
+        "127.0.0.1",
+        port,
+        authenticator=known,
+        auth_required=True,
+        auth_require_tls=not implicit,
+        **options,
     )
     controller.start()
     try:
@@ -126,7 +136,7 @@ def test_a_mail_reaches_a_server_over_tls_with_a_login(
 
 def test_a_server_without_tls_gets_nothing(tmp_path: Path) -> None:
     inbox, port = _Inbox(), free_port()
-    controller = Controller(inbox, "127.0.0.1", port)
+    controller = Controller(inbox.handler, "127.0.0.1", port)
     controller.start()
     try:
         settings = Settings(home=tmp_path, smtp_url=f"smtp://127.0.0.1:{port}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -27,7 +28,7 @@ _END_SESSION = Asked("DELETE", "/v1/sessions")
 Transport = TypeVar("Transport")
 
 
-class _Connected(Generic[Transport]):
+class _Connected(ABC, Generic[Transport]):
     """What both clients are made of."""
 
     def __init__(
@@ -44,8 +45,9 @@ class _Connected(Generic[Transport]):
         http = {"base_url": base_url, "auth": self._session, "timeout": timeout, "headers": HEADERS}
         self._open({**http, "transport": transport}, _stamina_options(self._retries))
 
+    @abstractmethod
     def _open(self, http: dict[str, Any], retries: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Make the pool of connections with these arguments of httpx, and what repeats a request."""
 
     def _backoff(self, request: Asked) -> Callable[[Exception], bool | float]:
         return lambda error: self._retries.after(error, repeatable=request.repeatable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import date, datetime
 from functools import partial
@@ -10,14 +11,16 @@ from typing import Any, Literal
 from valueverse_client._generated import types
 
 
-class Operations:
+class Operations(ABC):
     """A method for each operation: its HTTP method and path, as the API's documentation names them."""
 
+    @abstractmethod
     def _ask(self, *parts: Any, **more: Any) -> Any:
-        raise NotImplementedError
+        """The answer to a request, its body read."""
 
+    @abstractmethod
     def _iterate(self, call: Any, **query: Any) -> Any:
-        raise NotImplementedError
+        """The rows of all pages of a list."""
 
     def delete_api_key(self, prefix: str) -> None:
         """Revoke an API key."""
