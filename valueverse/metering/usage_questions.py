@@ -165,7 +165,13 @@ def _cut_where_clocks_change(windows: pl.DataFrame, timezone: str) -> pl.DataFra
     minutes = cut.join(pl.DataFrame({"minute": range(60)}), how="cross").with_columns(
         (pl.col("window_start") + pl.duration(minutes=pl.col("minute"))).alias("instant")
     )
-    own = minutes.filter(_offset(pl.col("instant"), timezone) == pl.col("offset")).group_by(cut.columns)
-    bounds = own.agg(pl.col("instant").min().alias("from"), pl.col("instant").max().dt.offset_by("1m").alias("to"))
-    mended = bounds.with_columns(window_start="from", window_end="to").select(windows.columns)
-    return pl.concat([windows.filter(is_whole), mended])
+    own = minutes.filter(_offset(pl.col("instant"), timezone) == pl.col("offset"))
+    bounds = own.group_by("tenant", "customer", "number").agg(
+        pl.col("instant").min().alias("from"), pl.col("instant").max().dt.offset_by("1m").alias("to")
+    )
+    mended = (
+        cut.join(bounds, on=[*_OWNER, "number"])
+        .with_columns(window_start="from", window_end="to")
+        .select(windows.columns)
+    )
+    return pl.concat([windows.filter(is_whole), mended.select(windows.columns)])

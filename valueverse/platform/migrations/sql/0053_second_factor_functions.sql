@@ -117,10 +117,11 @@ create function api.reset_email(for_tenant text, with_hash text) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     perform set_config('valueverse.tenant', for_tenant, true);
-    return (select a.email from auth.password_reset as p
-              join auth.user_account as a on a.tenant_id = p.tenant_id and a.user_id = p.user_id
-             where p.tenant_id = for_tenant and p.token_hash = with_hash and p.used_at is null and p.expires_at > now()
-               and a.disabled_at is null);
+    return (select a.email from auth.user_account as a
+             where a.tenant_id = for_tenant and a.disabled_at is null
+               and a.user_id = (select p.user_id from auth.password_reset as p
+                                 where p.tenant_id = for_tenant and p.token_hash = with_hash and p.used_at is null
+                                   and p.expires_at > now()));
 end $$;
 
 -- Once, the token gives its person a new password, and ends every session of theirs.
