@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.serving import Api, seed, serving
+from valueverse.platform.access.api_keys import issue_api_key
+from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -44,3 +46,12 @@ def api(served: Api) -> Iterator[Api]:
     yield replace(served, tokens={})
     parts.clear()
     parts.update(before)
+
+
+def keys_of_acme_and_birch(settings: Settings) -> dict[str, str]:
+    """Keys of acme, whose rows are there, and of birch, which nothing is known of but that it exists."""
+    with connect(settings, "builder") as connection:
+        connection.execute(
+            "insert into billing.tenant (tenant_id, name, timezone, currency) values ('birch', 'b', 'UTC', 'USD')"
+        )
+        return {one: issue_api_key(connection, one, ["billing:read", "billing:write"]) for one in ("acme", "birch")}

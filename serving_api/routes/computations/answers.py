@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import orjson
 from fastapi import Path
 
-from serving_api.idempotency import repeatable
+from serving_api.idempotency import answer_once
 from serving_api.problems import Problem
 from serving_api.responses import page, refuse_parameters, refuse_repeated, respond
 from serving_api.service import service_of
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from serving_api.database import Transaction
+    from serving_api.idempotency import Repeatable
     from serving_api.routes.computations.schemas import ListQuery
     from serving_api.security.tokens import Identity
 
@@ -56,21 +58,20 @@ async def ask(request: Request, identity: Identity, kind: str, asked: Asked) -> 
     """202 once it is stored and waits for a worker."""
     refuse_parameters(request)
     service, tenant = service_of(request), identity.tenant
-    again = repeatable(request, await request.body())
     try:
         text = await service.intake.work(tenant, asked.text)
     except RefusalError as refusal:
         raise _refused(refusal) from refusal
-    async with service.database.transaction() as transaction:
-        answered = await again.begin(transaction, tenant)
-        if answered is None:
-            stated = (kind, uuid.uuid4(), text, asked.steps, MOST_OPEN)
-            made = await transaction.call("request_computation", tenant, *stated, *sent_by(request, identity), trace())
-            if not made:
-                detail = f"{MOST_OPEN} of your simulations and re-ratings wait or run: wait for one, or cancel it."
-                raise Problem("rate-limited", detail, headers={"Retry-After": "10"})
-            answered = await again.end(transaction, tenant, 202, orjson.dumps(shown(made[0])))
-    return located(answered, kind)
+
+    async def write(transaction: Transaction, again: Repeatable) -> Response:
+        stated = (kind, uuid.uuid4(), text, asked.steps, MOST_OPEN)
+        made = await transaction.call("request_computation", tenant, *stated, *sent_by(request, identity), trace())
+        if not made:
+            detail = f"{MOST_OPEN} of your simulations and re-ratings wait or run: wait for one, or cancel it."
+            raise Problem("rate-limited", detail, headers={"Retry-After": "10"})
+        return await again.end(transaction, tenant, 202, orjson.dumps(shown(made[0])))
+
+    return located(await answer_once(request, tenant, write), kind)
 
 
 async def listed(request: Request, identity: Identity, kind: str, query: ListQuery) -> Response:
@@ -99,18 +100,18 @@ async def read(request: Request, identity: Identity, kind: str, computation: uui
 async def cancel(request: Request, identity: Identity, kind: str, computation: uuid.UUID) -> Response:
     """What is open ends; what is cancelled stays so; what has come to an end is refused."""
     refuse_parameters(request)
-    again, tenant = repeatable(request, await request.body()), identity.tenant
-    async with service_of(request).database.transaction() as transaction:
-        answered = await again.begin(transaction, tenant)
-        if answered is None:
-            asked = (kind, computation, *sent_by(request, identity))
-            rows = await transaction.call("cancel_computation", tenant, *asked)
-            if not rows:
-                raise unknown()
-            if rows[0]["state"] != "cancelled":
-                raise Problem("conflict", f"It is {rows[0]['state']} already: there is nothing left to cancel.")
-            answered = await again.end(transaction, tenant, 200, orjson.dumps(shown(rows[0])))
-    return answered
+    tenant = identity.tenant
+
+    async def write(transaction: Transaction, again: Repeatable) -> Response:
+        asked = (kind, computation, *sent_by(request, identity))
+        rows = await transaction.call("cancel_computation", tenant, *asked)
+        if not rows:
+            raise unknown()
+        if rows[0]["state"] != "cancelled":
+            raise Problem("conflict", f"It is {rows[0]['state']} already: there is nothing left to cancel.")
+        return await again.end(transaction, tenant, 200, orjson.dumps(shown(rows[0])))
+
+    return await answer_once(request, tenant, write)
 
 
 async def found_of(

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_api.idempotency import PARAMETER, repeatable
+from serving_api.idempotency import PARAMETER, answer_once
 from serving_api.problems import Problem
 from serving_api.responses import refuse_parameters
 from serving_api.routes.identity.listing import listed
@@ -30,6 +30,9 @@ from valueverse.platform.access.api_keys import digest, new_api_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from serving_api.database import Transaction
+    from serving_api.idempotency import Repeatable
 
 router = APIRouter(prefix="/v1/api-keys", tags=["sessions"])
 _Administrator = Annotated[Identity, Depends(requires("admin"))]
@@ -89,11 +92,9 @@ async def revoke_key(request: Request, prefix: _Prefix, identity: _Administrator
 
 
 async def _issue(request: Request, identity: Identity, key: str, function: str, *asked: object) -> Response:
-    again, tenant = repeatable(request, await request.body()), identity.tenant
-    async with service_of(request).database.transaction() as transaction:
-        answered = await again.begin(transaction, tenant)
-        if answered is not None:
-            return answered
+    tenant = identity.tenant
+
+    async def write(transaction: Transaction, again: Repeatable) -> Response:
         sent_by = (identity.key_prefix, request.scope["exchange"].request_id)
         rows = await transaction.call(function, tenant, identity.family, *asked, *sent_by)
         made = dict(rows[0]) if rows else {"outcome": "ended"}
@@ -103,6 +104,8 @@ async def _issue(request: Request, identity: Identity, key: str, function: str, 
         shown = _shown(made | {"revoked_at": None})
         bodies = [orjson.dumps(shown | {"key": text}) for text in (None, key)]
         return await again.end(transaction, tenant, 201, *bodies)
+
+    return await answer_once(request, tenant, write)
 
 
 def _check(outcome: str) -> None:

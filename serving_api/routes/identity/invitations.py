@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_api.idempotency import PARAMETER, repeatable
+from serving_api.idempotency import PARAMETER, answer_once
 from serving_api.problems import Problem, unacceptable
 from serving_api.responses import refuse_parameters
 from serving_api.routes.identity.listing import listed
@@ -39,6 +39,9 @@ from valueverse.services.people.passwords import check_password, hash_password
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from serving_api.database import Transaction
+    from serving_api.idempotency import Repeatable
+
 router = APIRouter(prefix="/v1/invitations", tags=["people"])
 _Administrator = Annotated[Identity, Depends(requires("admin"))]
 
@@ -64,20 +67,20 @@ async def create_invitation(request: Request, given: NewInvitationBody, identity
     """
     refuse_parameters(request)
     refuse_roles(identity, given.role)
-    again, tenant, service = repeatable(request, await request.body()), identity.tenant, service_of(request)
-    try:
+    tenant, service = identity.tenant, service_of(request)
+
+    async def write(transaction: Transaction, again: Repeatable) -> Response:
         made = new_invitation(tenant, given.email, given.role)
-        async with service.database.transaction() as transaction:
-            answered = await again.begin(transaction, tenant)
-            if answered is not None:
-                return answered
-            asked = (made.key, made.email, made.role, made.token_hash, LIFETIME)
-            sent_by = (identity.key_prefix, request.scope["exchange"].request_id)
-            (row,) = await transaction.call("create_invitation", tenant, identity.family, *asked, *sent_by)
-            _check(row["create_invitation"])
-            (stored,) = await transaction.call("invitations", tenant, made.key, None, None, 1)
-            await anyio.to_thread.run_sync(partial(send_invitation, service.settings, made), limiter=service.mailing)
-            return await again.end(transaction, tenant, 201, orjson.dumps(_shown(stored)))
+        asked = (made.key, made.email, made.role, made.token_hash, LIFETIME)
+        sent_by = (identity.key_prefix, request.scope["exchange"].request_id)
+        (row,) = await transaction.call("create_invitation", tenant, identity.family, *asked, *sent_by)
+        _check(row["create_invitation"])
+        (stored,) = await transaction.call("invitations", tenant, made.key, None, None, 1)
+        await anyio.to_thread.run_sync(partial(send_invitation, service.settings, made), limiter=service.mailing)
+        return await again.end(transaction, tenant, 201, orjson.dumps(_shown(stored)))
+
+    try:
+        return await answer_once(request, tenant, write)
     except RefusalError as refusal:
         raise _problem(service.log, refusal) from refusal
 

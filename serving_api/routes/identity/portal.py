@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_api.idempotency import PARAMETER, repeatable
+from serving_api.idempotency import PARAMETER, answer_once
 from serving_api.problems import Problem
 from serving_api.responses import refuse_parameters
 from serving_api.routes.identity.schemas import NewPortalLink, PortalExchange, PortalLink
@@ -23,6 +23,10 @@ from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.platform.access.api_keys import digest
 from valueverse.platform.access.opaque_tokens import PORTAL_LINK, REFRESH, new_token
+
+if TYPE_CHECKING:
+    from serving_api.database import Transaction
+    from serving_api.idempotency import Repeatable
 
 router = APIRouter(prefix="/v1/portal-sessions", tags=["sessions"])
 
@@ -39,11 +43,9 @@ async def create_link(
 ) -> Response:
     """A token with which one customer signs in, once. It is shown this once, and stored as a hash."""
     refuse_parameters(request)
-    again, tenant = repeatable(request, await request.body()), identity.tenant
-    async with service_of(request).database.transaction() as transaction:
-        answered = await again.begin(transaction, tenant)
-        if answered is not None:
-            return answered
+    tenant = identity.tenant
+
+    async def write(transaction: Transaction, again: Repeatable) -> Response:
         token, lifetime = new_token(tenant, PORTAL_LINK), timedelta(minutes=given.expires_in_minutes)
         asked = (given.customer, digest(token), lifetime)
         sent_by = (identity.key_prefix, request.scope["exchange"].request_id)
@@ -56,6 +58,8 @@ async def create_link(
         link = {"customer": given.customer, "expires_at": utc_text(datetime.now(UTC) + lifetime)}
         bodies = [orjson.dumps(link | {"token": text}) for text in (None, token)]
         return await again.end(transaction, tenant, 201, *bodies)
+
+    return await answer_once(request, tenant, write)
 
 
 @router.post("/exchange", response_model=Session, summary="Sign in to the portal")

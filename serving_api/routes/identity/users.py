@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_api.idempotency import PARAMETER, repeatable
+from serving_api.idempotency import PARAMETER, answer_once
 from serving_api.problems import Problem
 from serving_api.responses import refuse_parameters, require_match, respond, tag_of
 from serving_api.routes.identity.listing import listed
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from serving_api.database import Transaction
+    from serving_api.idempotency import Repeatable
 
 router = APIRouter(prefix="/v1/users", tags=["people"])
 _Administrator = Annotated[Identity, Depends(requires("admin"))]
@@ -73,16 +74,16 @@ async def change_user(request: Request, user: _User, given: UserChange, identity
 async def disable_user(request: Request, user: _User, identity: _Administrator) -> Response:
     """Sessions of theirs end at once, and they never sign in again; invite them again if they come back."""
     refuse_parameters(request)
-    again, tenant = repeatable(request, await request.body()), identity.tenant
-    async with service_of(request).database.transaction() as transaction:
-        answered = await again.begin(transaction, tenant)
-        if answered is not None:
-            return answered
+    tenant = identity.tenant
+
+    async def write(transaction: Transaction, again: Repeatable) -> Response:
         row = _known(await transaction.call("users", tenant, user, None, None, 1))
         body = orjson.dumps(_shown(row))
         if row["disabled_at"] is None:
             body = await _change(request, transaction, identity, row, None)
         return await again.end(transaction, tenant, 200, body)
+
+    return await answer_once(request, tenant, write)
 
 
 def refuse_roles(identity: Identity, *roles: str) -> None:

@@ -9,7 +9,7 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 
-from serving_api.idempotency import repeatable
+from serving_api.idempotency import answer_once
 from serving_api.problems import Problem
 from serving_api.service import service_of
 from valueverse.documents import DocumentError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from serving_api.database import Transaction
+    from serving_api.idempotency import Repeatable
     from serving_api.security.tokens import Identity
 
 PATIENCE = 10
@@ -117,17 +118,16 @@ async def write(
     Raises:
         Problem: of ``Idempotency-Key``; ``not-found``, ``conflict``, ``invalid-request``, ``unavailable``.
     """
-    again, tenant = repeatable(request, await request.body()), identity.tenant
-    service = service_of(request)
-    async with _turn(service.committing), service.database.transaction() as transaction:
-        answered = await again.begin(transaction, tenant)
-        if answered is not None:
-            return answered
+
+    async def write(transaction: Transaction, again: Repeatable) -> Response:
         try:
             found = await _with_records(request, identity, transaction, do)
         except RefusalError as refusal:
             raise refused_of_commit(refusal, "body", named) from refusal
-        return await again.end(transaction, tenant, status(found), line_of(found))
+        return await again.end(transaction, identity.tenant, status(found), line_of(found))
+
+    async with _turn(service_of(request).committing):
+        return await answer_once(request, identity.tenant, write)
 
 
 def line_of(answer: Any) -> bytes:

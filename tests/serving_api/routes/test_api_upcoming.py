@@ -16,6 +16,7 @@ from serving_api.problems import Problem
 from tests.support.inbox import receive
 from tests.support.ledger import World, instant
 from tests.support.serving import Api, assert_problem, bearer, serving, without
+from tests.support.serving_fixtures import keys_of_acme_and_birch
 from tests.support.warehouse_billing import acme, rows, run, store
 from valueverse.cli import app
 from valueverse.errors import RefusalError
@@ -55,12 +56,7 @@ def world(module_settings: Settings) -> World:
 
 @pytest.fixture(scope="module")
 def keys(module_settings: Settings, world: World) -> dict[str, str]:
-    """Keys of acme and of birch, which nothing is known of but that it exists."""
-    with connect(module_settings, "builder") as connection:
-        connection.execute(
-            "insert into billing.tenant (tenant_id, name, timezone, currency) values ('birch', 'b', 'UTC', 'USD')"
-        )
-        return {one: issue_api_key(connection, one, ["billing:read", "billing:write"]) for one in ("acme", "birch")}
+    return keys_of_acme_and_birch(module_settings)
 
 
 @pytest.fixture
