@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from serving_api.service import Service
     from valueverse.services.subscriptions.billing_log import BillingLog
 
 Result = TypeVar("Result")
@@ -26,8 +27,26 @@ def waiting_of(rows: Sequence[Any]) -> list[WaitingRequest]:
     return [WaitingRequest(row["received_at"], bytes(row["body"])) for row in rows]
 
 
-async def of_log(request: Request, tenant: str, read: Callable[[BillingLog, datetime], Result]) -> Result:
+async def waiting(service: Service, tenant: str, known_at: datetime | None) -> list[WaitingRequest]:
+    """The requests of the inbox that count besides the lake: those that wait now; of the past, none. Events are known
+    from their ingestion on, and a question about the past that counted others would be answered otherwise later.
+    """
+    return [] if known_at is not None else waiting_of(await service.database.call("waiting_requests", tenant))
+
+
+async def of_log(
+    request: Request,
+    tenant: str,
+    read: Callable[[BillingLog, datetime], Result],
+    known_at: datetime | None = None,
+) -> Result:
     """What ``read`` gives of the tenant's billing events and the instant, beside the event loop.
+
+    Args:
+        request: for the service; its parameters are stated once.
+        tenant: whose events.
+        read: what is asked of them.
+        known_at: as of which is asked; None: now.
 
     Raises:
         Problem: ``invalid-request`` for a repeated parameter, ``unavailable``.
@@ -36,6 +55,6 @@ async def of_log(request: Request, tenant: str, read: Callable[[BillingLog, date
     refuse_repeated(request)
     service, moment = service_of(request), datetime.now(UTC)
     # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
-    requests = waiting_of(await service.database.call("waiting_requests", tenant))
+    requests = await waiting(service, tenant, known_at)
     lake, landing = Lake(service.settings.lake_url), service.settings.landing
     return await service.engine.work(tenant, lambda: read(read_log(lake, landing, tenant, moment, requests), moment))

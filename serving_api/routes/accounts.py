@@ -45,7 +45,7 @@ async def get_customer(
     def read(log: BillingLog, _: datetime) -> dict[str, Any] | None:
         return stated_customer(timeline_of(log, query.known_at), key) if is_plain(key) else None
 
-    found = await of_log(request, identity.tenant, read)
+    found = await of_log(request, identity.tenant, read, query.known_at)
     if found is None:
         raise Problem("not-found", "No customer has this key.")
     return respond(request, orjson.dumps(found))
@@ -66,7 +66,7 @@ async def list_subscriptions(
         found = stated_subscriptions(timeline, query.known_at or moment, query.customer)
         return [one for one in found if after is None or one["subscription"] > after]
 
-    found = await of_log(request, tenant, read)
+    found = await of_log(request, tenant, read, query.known_at)
     last = found[query.limit - 1]["subscription"] if len(found) > query.limit else None
     return respond(request, page(found, query.limit, last and service.cursors.make(scope, [last])))
 
@@ -85,7 +85,7 @@ async def get_subscription(
             return None
         return stated_subscription(timeline_of(log, query.known_at), key, query.known_at or moment)
 
-    found = await of_log(request, identity.tenant, read)
+    found = await of_log(request, identity.tenant, read, query.known_at)
     if found is None:
         raise Problem("not-found", "No subscription has this key.")
     return respond(request, orjson.dumps(found))

@@ -110,7 +110,8 @@ class CatalogCheck(BaseModel):
 @router.get("/catalogs", response_model=CatalogPage, summary="List catalogs")
 async def list_catalogs(request: Request, query: Annotated[KnownAtQuery, Query()], identity: _Reader) -> Response:
     """Every publication that counts, the newest first, those that wait for ingestion among them; all on one page."""
-    found = await of_log(request, identity.tenant, lambda log, _: published_catalogs(log, query.known_at))
+    known_at = query.known_at
+    found = await of_log(request, identity.tenant, lambda log, _: published_catalogs(log, known_at), known_at)
     return respond(request, page(found, len(found), None))
 
 
@@ -122,7 +123,7 @@ async def list_plans(request: Request, query: Annotated[PlanQuery, Query()], ide
         return published_plans(log, query.catalog, query.known_at, moment)
 
     try:
-        found = await of_log(request, identity.tenant, read)
+        found = await of_log(request, identity.tenant, read, query.known_at)
     except RefusalError as refusal:
         raise Problem("not-found", "No catalog of yours has this hash.") from refusal
     return respond(request, page(found, len(found), None))

@@ -66,7 +66,7 @@ async def _listed(
     scope = (kind, tenant, about, query.known_at and query.known_at.isoformat())
     after = service.cursors.read(scope, query.cursor, len(PLACE))
     question = MoneyQuestion(kind, about, query.known_at, after, query.limit + 1)
-    found = await of_log(request, tenant, lambda log, _: stated_money(log, question))
+    found = await of_log(request, tenant, lambda log, _: stated_money(log, question), query.known_at)
     cursor = None
     if len(found) > query.limit:
         cursor = service.cursors.make(scope, [found[query.limit - 1][name] for name in PLACE])

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_api.log_reads import waiting_of
+from serving_api.log_reads import waiting
 from serving_api.money_schemas import PreviewRequest, UnbilledPage, UnbilledQuery, UpcomingInvoices, UpcomingQuery
 from serving_api.problems import Problem, field_error
 from serving_api.responses import page, refuse_parameters, refuse_repeated, respond
@@ -112,7 +112,7 @@ async def unbilled(request: Request, query: Annotated[UnbilledQuery, Query()], i
     service, tenant, moment = service_of(request), identity.tenant, datetime.now(UTC)
     scope = ("unbilled", tenant, query.customer, query.known_at and query.known_at.isoformat())
     (after,) = service.cursors.read(scope, query.cursor, 1)
-    requests = waiting_of(await service.database.call("waiting_requests", tenant))
+    requests = await waiting(service, tenant, query.known_at)
     question = UnbilledQuestion(tenant, query.customer, after, query.limit, query.known_at)
     work = partial(unbilled_answer, service.settings, question, requests, moment)
     rows, last = await service.engine.work(tenant, work)
@@ -136,7 +136,7 @@ async def _answer(request: Request, question: Question) -> bytes:
     """
     service, moment = service_of(request), datetime.now(UTC)
     # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
-    requests = waiting_of(await service.database.call("waiting_requests", question.tenant))
+    requests = await waiting(service, question.tenant, question.known_at)
     work = partial(service.upcoming.answer, service.settings, question, requests, moment)
     return await service.engine.work(question.tenant, work)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +14,7 @@ from tests.support.serving import Api, assert_problem, bearer, serving, without
 from tests.support.serving_fixtures import keys_of_acme_and_birch
 from tests.support.warehouse_billing import run
 from valueverse.cli import app
+from valueverse.dates import utc_text
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -324,5 +325,7 @@ async def test_a_customer_is_changed_only_as_it_was_read(api: Api, module_settin
         assert answer.status_code == status, answer.text
     assert (await found(api, address))["name"] == "Cora"
     assert (await found(api, address, known_at="2024-02-01"))["name"] == "c1"
+    # What waits is known once it is ingested: a question about the past is answered as it will be then.
+    assert (await found(api, address, known_at=utc_text(datetime.now(UTC))))["name"] == "c1"
     with connect(module_settings, "builder", autocommit=True) as connection:
         connection.execute("delete from inbox.batch")
