@@ -50,7 +50,10 @@ async def test_work_that_is_cancelled_ends_its_process(
     children: list[psutil.Process] = []
 
     def has_begun() -> bool:
-        children[:] = [one for one in psutil.Process().children() if "code" in one.cmdline()]
+        # Children of other tests end meanwhile: process_iter leaves out what cannot be asked any more.
+        known = {one.pid for one in psutil.Process().children()}
+        named = psutil.process_iter(["cmdline"])
+        children[:] = [one for one in named if one.pid in known and "code" in (one.info["cmdline"] or [])]
         return bool(children)
 
     assert await asyncio.to_thread(processes.wait_until, has_begun, lambda: True, 60)

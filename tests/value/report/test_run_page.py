@@ -251,5 +251,5 @@ def test_models_at_the_edge_have_a_page(changes: dict[str, Any]) -> None:
 def test_what_is_missing_is_refused_as_in_a_run() -> None:
     bound = {"used": {"unit": "ticket/month", "bind": {"metric": "usage.tickets", "agg": "sum"}}}
     text = model_text(inputs=bound, drivers={"d": {"kind": "other", "expr": "used * 1 USD/ticket"}})
-    with pytest.raises(RefusalError, match="give data with --data"):
+    with pytest.raises(RefusalError, match="give data of it"):
         page(text)

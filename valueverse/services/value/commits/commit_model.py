@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 from valueverse.services.value.value_names import known_customer, known_tenant, named_commit, person
 
@@ -150,6 +149,7 @@ def whole(records: TenantRecords, commit: str) -> dict[str, Any]:
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``.
     """
+    from valueverse.dates import utc_text
     from valueverse.platform.stores import commit_store as store
 
     found = named_commit(records, commit)
