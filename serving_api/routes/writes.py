@@ -30,6 +30,7 @@ from valueverse.services.billing.customer_usage import customer_usage
 from valueverse.services.ingestion.deliver import event_text
 from valueverse.services.ingestion.receive_events import judge_texts
 from valueverse.services.subscriptions.account_events import read_account
+from valueverse.services.subscriptions.invoice_statements import refuse_unbillable
 from valueverse.services.subscriptions.preview import plain_rows, preview
 from valueverse.services.subscriptions.timelines import segments_of, stated_customer, timeline_of
 
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="", tags=["billing"])
 
 _CONFLICTS = {
-    "customer_exists", "already_stated", "already_started", "already_ended", "already_paused", "not_paused",
+    "customer_exists", "already_stated", "already_started", "already_ended", "already_paused", "already_voided",
+    "not_paused",
 }  # fmt: skip
 _UNAVAILABLE = {"disk_full", "lake_failed", "lake_unwritable"}
 
@@ -71,7 +73,6 @@ async def perform(
     identity: Identity,
     body: bytes,
     judge: Callable[[Sequence[WaitingRequest], datetime], Outcome],
-    invoice: str | None = None,
 ) -> Response:
     """Judge a write beside the event loop and store its event: one transaction, with the answer if it has a key.
 
@@ -80,19 +81,16 @@ async def perform(
         identity: who writes.
         body: as it came.
         judge: makes the event, given what waits in the inbox and the instant.
-        invoice: number of an invoice that must be there.
 
     Raises:
         Problem: of ``Idempotency-Key``.
-        RefusalError: ``unknown_invoice``; what ``judge`` refuses.
+        RefusalError: what ``judge`` refuses.
     """
     again, service, tenant = repeatable(request, body), service_of(request), identity.tenant
     async with service.writing, service.database.transaction() as transaction:
         answered = await again.begin(transaction, tenant)
         if answered is not None:
             return answered
-        if invoice is not None and not await transaction.call("invoice", tenant, invoice):
-            raise RefusalError("unknown_invoice", f"there is no invoice {invoice[:60]!r}", "invoice")
         # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
         requests = waiting_of(await transaction.call("waiting_requests", tenant))
         outcome = await anyio.to_thread.run_sync(partial(judge, requests, datetime.now(UTC)))
@@ -114,7 +112,7 @@ def _route(write: Write) -> Callable[[Request], Awaitable[Response]]:
             judge = partial(_judged, request, identity.tenant, write, stated)
             if stated.preview:
                 return await _previewed(request, identity.tenant, write, stated)
-            return await perform(request, identity, body, judge, stated.data.get("invoice"))
+            return await perform(request, identity, body, judge)
         except RefusalError as refusal:
             raise _problem(write, refusal) from refusal
 
@@ -159,6 +157,9 @@ def _judged(
     if write.hidden == "customer" and "if-match" in request.headers:
         require_match(request, orjson.dumps(stated_customer(account.timeline, stated.data["customer"])))
     planned = write.plan(account, stated)
+    if "invoice" in stated.data:
+        with connect(settings, "api") as connection:
+            refuse_unbillable(connection, planned)
     return Outcome(planned.event, planned.known, _shown(planned))
 
 

@@ -181,6 +181,12 @@ ONE_OFF = {"customer": "c", "description": "set-up", "currency": "USD"}
             "bad_time",
             "service_period.from",
         ),
+        (
+            "one_off.added",
+            ONE_OFF | {"amount": 1, "service_period": {"from": "2024-02-01", "to": "2024-01-01"}},
+            "bad_time",
+            "service_period.to",
+        ),
         ("cost.recorded", {"amount": 1, "period": {"from": "2024-01-01", "to": "9999-01-01"}}, "bad_time", "period.to"),
         ("cost.recorded", {"BilledCost": 1, "ChargePeriodEnd": "9999-01-01T00:00:00Z"}, "bad_time", "ChargePeriodEnd"),
         ("cost.recorded", {"BilledCost": "1e12"}, "out_of_range", "BilledCost"),

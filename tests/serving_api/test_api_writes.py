@@ -168,6 +168,15 @@ REFUSED: dict[str, tuple[str, str, Any, int, str, str | None]] = {
     "an unknown invoice": ("POST", "/invoices/nothing/void", {"reason": "x"}, 404, "not-found", None),
     "a payment of no invoice": ("POST", "/payments", {"invoice": "nothing", "amount": "1", "currency": "USD"}, 422,
                                 "invalid-request", "body.invoice"),
+    "a payment in another currency": ("POST", "/payments", {"invoice": "acme-000001", "amount": "1", "currency": "EUR"},
+                                      422, "invalid-request", "body.currency"),
+    "a payment of parts of a cent": ("POST", "/payments",
+                                     {"invoice": "acme-000001", "amount": "1.005", "currency": "USD"}, 422,
+                                     "invalid-request", "body.amount"),
+    "a credit note above its invoice": ("POST", "/credit-notes", {"invoice": "acme-000001", "amount": "5000",
+                                        "reason": "x"}, 422, "invalid-request", "body.amount"),
+    "a credit note of no invoice": ("POST", "/credit-notes", {"invoice": "birch-000001", "amount": "5", "reason": "x"},
+                                    422, "invalid-request", "body.invoice"),
     "a payment of no kind": ("POST", "/payments", {"type": "lost", "invoice": "x", "amount": "1", "currency": "USD"},
                              422, "invalid-request", "body.type"),
     "less than nothing": ("POST", "/wallets", {"type": "granted", "customer": "c1", "wallet": "w", "amount": "-1",
@@ -213,6 +222,18 @@ async def test_money_is_stated_exactly_and_about_the_tenants_own_invoices(
         *(f"billing.{kind}" for *_, kind in kinds),
     ]
     assert_problem(await send(api, "/invoices/birch-000001/void", {"reason": "x"}), 404, "not-found")
+
+
+async def test_what_waits_counts_against_an_invoice_and_voids_it_once(api: Api, inbox: psycopg.Connection[Any]) -> None:
+    """Of 71.10, two credit notes of 40 are too much; an invoice that is voided is not voided again."""
+    note = {"invoice": "acme-000001", "amount": "40.00", "reason": "outage"}
+    await written(api, "/credit-notes", note)
+    problem = assert_problem(await send(api, "/credit-notes", note | {"reason": "again"}), 422, "invalid-request")
+    assert problem["errors"][0]["path"] == "body.amount"
+    await written(api, "/invoices/acme-000001/void", {"reason": "wrong"})
+    second = await send(api, "/invoices/acme-000001/void", {"reason": "still wrong"})
+    assert assert_problem(second, 409, "conflict")["errors"][0]["path"] == "path.key"
+    assert len(stored(inbox)) == 2
 
 
 CATALOG = """schema: valueverse.catalog/v1

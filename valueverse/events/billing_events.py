@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from valueverse.documents import CountryCode, DocumentError, judge_object
+from valueverse.documents import CountryCode, DocumentError, judge_object, wrong
 from valueverse.errors import RefusalError
 from valueverse.events.field_types import (
     Amount,
@@ -175,6 +176,14 @@ class ServicePeriod(BillingEvent):
 
     from_: Annotated[Moment | None, Field(alias="from")] = None
     to: Moment | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        begins, ends = (datetime.fromisoformat(text.upper()) if text else None for text in (self.from_, self.to))
+        # A day and an instant: which comes first is known with the time zone alone.
+        if begins and ends and (begins.tzinfo is None) == (ends.tzinfo is None) and ends < begins:
+            raise wrong(f"the period ends ({self.to}) before it begins ({self.from_})", "to", code="bad_time")
+        return self
 
 
 Period = Annotated[ServicePeriod, BeforeValidator(stated)]

@@ -14,7 +14,7 @@ from valueverse.ledger.invariants import (
     unbalanced_entries,
     unexplained_receivables,
 )
-from valueverse.ledger.payment_movements import failed_payments
+from valueverse.ledger.payment_movements import failed_payments, rejected_payments
 from valueverse.ledger.posting import (
     Journal,
     JournalInputs,
@@ -45,6 +45,7 @@ __all__ = [
     "no_bookings",
     "read_documents",
     "receivables",
+    "rejected_payments",
     "unbalanced_entries",
     "unexplained_receivables",
 ]

@@ -73,6 +73,16 @@ def failed_payments(facts: pl.DataFrame, bills: pl.DataFrame) -> pl.DataFrame:
     return found.select("tenant", "origin", "number", "customer", "received_at")
 
 
+def rejected_payments(facts: pl.DataFrame, bills: pl.DataFrame) -> pl.DataFrame:
+    """Payments that are not booked (REJECTED_EVENTS).
+
+    Args:
+        facts: valid billing events in their order.
+        bills: PAYABLE_INVOICES or BILLED_INVOICES.
+    """
+    return _payments(facts, bills, _PAYMENTS)[1]
+
+
 def _payments(facts: pl.DataFrame, bills: pl.DataFrame, kinds: Iterable[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Events about payments that name an invoice with its customer, and those that do not (REJECTED_EVENTS)."""
     inputs = received_events(facts, *(f"payment.{kind}" for kind in kinds)).with_columns(

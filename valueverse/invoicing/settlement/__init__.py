@@ -9,7 +9,7 @@ from valueverse.invoicing.settlement.adjustment_events import (
 )
 from valueverse.invoicing.settlement.coupons import Coupon
 from valueverse.invoicing.settlement.credit_application import WALLET_KINDS, CreditNote, Wallet
-from valueverse.invoicing.settlement.credit_notes import judge_credit_notes, whole_minor_units
+from valueverse.invoicing.settlement.credit_notes import judge_credit_notes, rejected_credit_notes, whole_minor_units
 from valueverse.invoicing.settlement.settlement import NUMBERING_ORDER
 from valueverse.invoicing.settlement.totals import (
     LINE_KINDS,
@@ -36,6 +36,7 @@ __all__ = [
     "invoice_totals",
     "judge_credit_notes",
     "read_adjustment_events",
+    "rejected_credit_notes",
     "voids_of_unknown_invoices",
     "wallet_rows",
     "whole_minor_units",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.lines.line_amounts import in_order
-from valueverse.invoicing.settlement.adjustment_events import NOT_FINALISED
+from valueverse.invoicing.settlement.adjustment_events import EVENT_ORIGIN, NOT_FINALISED, credit_note_rows
 from valueverse.money import minor_units
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.types import EXACT, INSTANT
@@ -121,6 +121,18 @@ def refused(found: pl.DataFrame) -> pl.DataFrame:
         rejected_events(rows.filter(pl.col("refusal") == code), code, message) for code, message in messages.items()
     ]
     return pl.concat([REJECTED_EVENTS.to_frame(), *parts])
+
+
+def rejected_credit_notes(facts: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
+    """Credit notes that do not count beside the others of their invoices (REJECTED_EVENTS).
+
+    Args:
+        facts: valid billing events in their order.
+        bills: PAYABLE_INVOICES or BILLED_INVOICES.
+        corrected: CORRECTED.
+    """
+    issued = facts.filter(pl.col("type") == "billing.credit_note.issued").with_columns(EVENT_ORIGIN)
+    return refused(judge_credit_notes(credit_note_rows(issued), bills, corrected))
 
 
 def reopened(booked: pl.DataFrame, facts: pl.DataFrame, known_at: datetime | None) -> pl.DataFrame:
