@@ -33,7 +33,7 @@ local now = redis.call('TIME')
 local instant = tonumber(ARGV[5]) or now[1] * 1000000 + now[2]
 local known = redis.call('HMGET', KEYS[1], 'count', 'until')
 local blocked = tonumber(known[2] or '0') or 0
-if blocked > instant then return math.ceil((blocked - instant) / 1000000) end
+if blocked > instant then return {math.ceil((blocked - instant) / 1000000), 0} end
 local count = (tonumber(known[1] or '0') or 0) + 1
 local wait = 0
 if count >= tonumber(ARGV[1]) then
@@ -41,7 +41,7 @@ if count >= tonumber(ARGV[1]) then
 end
 redis.call('HSET', KEYS[1], 'count', count, 'until', string.format('%.0f', instant + wait * 1000000))
 redis.call('EXPIRE', KEYS[1], ARGV[4])
-return 0
+return {0, wait}
 """
 
 
@@ -58,18 +58,16 @@ class Attempts:
         self._valkey = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
         self._script = self._valkey.register_script(_SCRIPT)
 
-    async def begin(self, tenant: str, account: str) -> None:
-        """Count an attempt.
+    async def begin(self, tenant: str, account: str) -> bool:
+        """Count an attempt: whether the account has to wait now, unless this attempt is right.
 
         Raises:
             Problem: ``rate-limited``: the account has to wait; ``unavailable``.
         """
         own = self._clock() if self._clock else ""
         try:
-            wait = int(
-                await self._script(
-                    keys=[_name(tenant, account)], args=[FREE, FIRST_WAIT, LONGEST_WAIT, FORGOTTEN_AFTER, own]
-                )
+            wait, next_wait = await self._script(
+                keys=[_name(tenant, account)], args=[FREE, FIRST_WAIT, LONGEST_WAIT, FORGOTTEN_AFTER, own]
             )
         except (RedisError, OSError, TimeoutError) as error:
             detail = "Nobody can sign in by password for the moment."
@@ -77,6 +75,7 @@ class Attempts:
         if wait:
             detail = f"Too many attempts for this account: wait {wait} seconds."
             raise Problem("rate-limited", detail, headers={"Retry-After": str(wait)})
+        return bool(next_wait)
 
     async def forget(self, tenant: str, account: str) -> None:
         """What was counted does not matter any more: the right person has signed in."""

@@ -140,7 +140,8 @@ async def identity_of_key(request: Request, key: str | None, spend: Spend | None
     service = service_of(request)
     await look(request, address_of(request))
     prefix = prefix_of(key) if key else None
-    found = await service.database.call("api_key", prefix, digest(key)) if key and prefix else []
+    asked = (host_of(request), request.scope["exchange"].request_id)
+    found = await service.database.call("api_key", prefix, digest(key), *asked) if key and prefix else []
     if not found or prefix is None:
         raise await wrong_credentials(request, "sign-in refused", prefix)
     tenant, scopes = found[0]["tenant_id"], found[0]["scopes"]
@@ -159,7 +160,12 @@ def insufficient_scope(scope: str, what: str = "This needs") -> Problem:
 
 def address_of(request: Request) -> str:
     """The bucket of a client's address, which wrong credentials are counted in."""
-    return f"address:{request.client.host if request.client else 'local'}"
+    return f"address:{host_of(request)}"
+
+
+def host_of(request: Request) -> str:
+    """A client's network address, of which the audit log has a pseudonym."""
+    return request.client.host if request.client else "local"
 
 
 async def look(request: Request, bucket: str) -> None:

@@ -44,6 +44,8 @@ CALLS: dict[str, str | None] = {
     "take_data_key('acme', 10, 9)": "[(None,)]",
     "add_data_key('acme', 2, 'wrapped')": "[('',)]",
     "sign_in_account('acme', 'c@x')": "[]",
+    "record_failed_log_in('acme', 'a@x', true, '::1', '')": "[('',)]",
+    "record_failed_log_in('acme', 'only birch', true, '::1', '')": "[('',)]",
     "sign_in_account('acme', 'only birch')": "[]",
     f"open_user_session('acme', '{_VIEWER}', '{OF_BIRCH}', 'new', '1 h', '1 h', '')": "[('viewer',)]",
     f"open_user_session('acme', '{_GONE}', '{OF_BIRCH}', 'new', '1 h', '1 h', '')": "[(None,)]",

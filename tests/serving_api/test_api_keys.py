@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.people import entries_of
 from tests.support.serving import Api, assert_problem, bearer, session_of
 from valueverse.platform.access.api_keys import SCOPES, digest, prefix_of
 from valueverse.platform.warehouse import connect
@@ -101,6 +103,28 @@ async def test_a_key_that_cannot_be_is_refused_with_its_place(
 ) -> None:
     problem = assert_problem(await api.client.post(KEYS, json=body, headers=admin), 422, "invalid-request")
     assert problem["errors"][0]["path"] == path
+
+
+async def test_a_key_that_is_refused_is_an_entry_of_its_tenants_log_once_an_hour(
+    api: Api, module_settings: Settings, admin: dict[str, str]
+) -> None:
+    """Whoever knows a prefix adds an entry an hour at most, from wherever; a prefix of no key adds none."""
+    key = await made(api, admin)
+    wrong = f"vv_{key['prefix']}_{'x' * 43}"
+    for _ in range(3):
+        refused = await opened(api, wrong)
+        assert_problem(refused, 401, "invalid-credentials")
+        assert_problem(await opened(api, f"vv_{'0' * 12}_{'x' * 43}"), 401, "invalid-credentials")
+    assert (await opened(api, key["key"])).status_code == 200
+    assert (await api.client.delete(f"{KEYS}/{key['prefix']}", headers=admin)).status_code == 204
+    assert_problem(await opened(api, key["key"]), 401, "invalid-credentials")
+    (first,) = entries_of(module_settings, "api_key.refused")
+    assert (first["tenant"], first["object"], first["digest"]) == ("acme", key["prefix"], "")
+    assert re.fullmatch("p:[0-9a-f]{32}", first["actor"])
+    with connect(module_settings, "admin") as connection:
+        connection.execute("update auth.api_key set refused_at = refused_at - interval '1 h'")
+    assert_problem(await opened(api, key["key"]), 401, "invalid-credentials")
+    assert [entry["object"] for entry in entries_of(module_settings, "api_key.refused")] == [key["prefix"]] * 2
 
 
 async def test_an_expired_key_opens_nothing_and_its_sessions_end(

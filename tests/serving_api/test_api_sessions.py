@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
 
+from tests.support.people import actions, entries_of
 from tests.support.serving import Api, assert_problem, bearer
 from valueverse.platform.access import api_keys
 from valueverse.platform.warehouse import connect
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
+
+
+def claims_of(session: dict[str, Any]) -> dict[str, Any]:
+    return jwt.decode(session["access_token"], options={"verify_signature": False})
 
 
 async def refresh(api: Api, token: str) -> object:
@@ -29,7 +34,7 @@ async def test_an_api_key_opens_a_session(api: Api) -> None:
     assert session["token_type"] == "Bearer"
     assert session["expires_in"] == 300
     assert answer.headers["cache-control"] == "no-store"
-    claims = jwt.decode(session["access_token"], options={"verify_signature": False})
+    claims = claims_of(session)
     assert claims["tenant"] == "acme"
     assert claims["exp"] - claims["iat"] == 300
     assert claims["scope"] == "audit:read billing:read events:write"
@@ -81,7 +86,7 @@ async def test_a_refresh_token_gives_new_tokens_once(api: Api) -> None:
     assert third.status_code == 200
 
 
-async def test_a_reused_refresh_token_ends_the_whole_family(api: Api) -> None:
+async def test_a_reused_refresh_token_ends_the_whole_family(api: Api, module_settings: Settings) -> None:
     first = await api.sign_in("acme")
     other = await api.sign_in("acme")
     second = (await refresh(api, first["refresh_token"])).json()
@@ -89,6 +94,11 @@ async def test_a_reused_refresh_token_ends_the_whole_family(api: Api) -> None:
     assert_problem(await refresh(api, second["refresh_token"]), 401, "invalid-credentials")
     assert (await refresh(api, other["refresh_token"])).status_code == 200
     assert any("reused" in line["event"] for line in api.logged())
+    family, key = claims_of(first)["sid"], api_keys.prefix_of(api.keys["acme"])
+    assert_problem(await refresh(api, first["refresh_token"]), 401, "invalid-credentials")
+    assert actions(module_settings, family) == [
+        (f"session.{what}", key) for what in ("opened", "refreshed", "token_reused")
+    ]
 
 
 async def test_of_fifty_refreshes_at_once_exactly_one_survives(api: Api) -> None:
@@ -106,7 +116,7 @@ async def test_a_refresh_that_races_with_the_end_of_its_family_leaves_nobody_beh
     first = await api.sign_in("acme")
     second = (await refresh(api, first["refresh_token"])).json()
     await asyncio.gather(*(refresh(api, token) for token in [first["refresh_token"], second["refresh_token"]] * 5))
-    family = jwt.decode(first["access_token"], options={"verify_signature": False})["sid"]
+    family = claims_of(first)["sid"]
     with connect(module_settings, "admin") as connection:
         alive = connection.execute(
             "select count(*) from auth.refresh_token where family = %s and used_at is null and revoked_at is null",
@@ -133,11 +143,20 @@ async def test_a_session_ends_by_idleness_and_by_age(
     assert (await refresh(api, session["refresh_token"])).status_code == status
 
 
-async def test_a_closed_session_cannot_be_refreshed(api: Api) -> None:
+async def test_a_closed_session_cannot_be_refreshed_and_its_end_is_one_entry(
+    api: Api, module_settings: Settings
+) -> None:
     session = await api.sign_in("acme")
     closed = await api.client.delete("/v1/sessions", headers=bearer(session["access_token"]))
     assert (closed.status_code, closed.content) == (204, b"")
     assert_problem(await refresh(api, session["refresh_token"]), 401, "invalid-credentials")
+    again = await api.client.delete("/v1/sessions", headers=bearer(session["access_token"]))
+    assert again.status_code == 204
+    (entry,) = (
+        one for one in entries_of(module_settings, "session.closed") if one["object"] == claims_of(session)["sid"]
+    )
+    assert (entry["tenant"], entry["actor"]) == ("acme", api_keys.prefix_of(api.keys["acme"]))
+    assert entry["request"] == closed.headers["x-request-id"]
 
 
 async def test_a_revoked_key_opens_nothing_and_its_sessions_end(api: Api, module_settings: Settings) -> None:

@@ -51,7 +51,9 @@ WITHOUT = (
 
 
 RANDOM = {
-    *("api_key.created", "api_key.rotated", "api_key.revoked", "session.opened", "events.received"),
+    *("api_key.created", "api_key.rotated", "api_key.revoked", "events.received"),
+    *("session.opened", "session.refreshed", "session.closed", "session.token_reused", "api_key.refused"),
+    *("user.log_in_failed", "user.locked_out"),
     *("invitation.created", "invitation.accepted", "invitation.revoked"),
     *("user.created", "user.role_changed", "user.disabled", "user.password_changed", "user.reset_requested"),
     *("user.second_factor_added", "user.second_factor_removed", "user.recovery_code_used"),

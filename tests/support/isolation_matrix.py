@@ -76,7 +76,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "customer_known": ("%s", [customer]),
         "usage": ("%s, null, null, null, null, null, null, null, 1000", [customer]),
         "open_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h'", [f"prefix of {owner}"]),
-        "refresh_session": ("%s, 'new', '1 h', '0 s'", [f"hash of {owner}"]),
+        "refresh_session": ("%s, 'new', '1 h', '0 s', ''", [f"hash of {owner}"]),
         "receive_events": (
             "gen_random_uuid(), now(), %s, 1, 1, %s, 'root', 'key', '', true",
             [b"written by whoever asks", b"k" * 16],
@@ -114,7 +114,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "cancel_computation": ("'simulation', %s, 'key', ''", [invoice_id(owner, "simulation")]),
         "apply_rerating": ("%s, 'key', '', null", [invoice_id(owner, "rerating")]),
         **value_calls(owner),
-        "close_session": ("%s", [invoice_id(owner, "family")]),
+        "close_session": ("%s, ''", [invoice_id(owner, "family")]),
         "create_portal_link": ("%s, %s, 'made', '1 h', 'key', ''", [invoice_id(owner, "family"), customer]),
         "open_portal_session": ("%s, %s, 'new', '1 h', '1 h', ''", [f"link of {owner}", invoice_id(owner, "family")]),
         "portal_invoice": ("%s, %s", [customer, f"{owner}-000001"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import secrets
 from email import message_from_bytes, policy
@@ -121,6 +122,15 @@ def actions(settings: Settings, what: str) -> list[tuple[str, str]]:
     return [(str(action), str(actor)) for action, actor in rows]
 
 
+def entries_of(settings: Settings, action: str) -> list[dict[str, str]]:
+    """Entries of all tenants that have no place in a log yet, with an action like this, in the order they were made."""
+    with connect(settings, "builder") as connection:
+        rows = connection.execute(
+            "select entry from audit.submitted where entry::json ->> 'action' like %s order by submission", [action]
+        ).fetchall()
+    return [json.loads(entry) for (entry,) in rows]
+
+
 def people_calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
     """Arguments behind the tenant's, for functions about people, that would find rows of ``owner``."""
     return {
@@ -141,6 +151,7 @@ def people_calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "take_data_key": ("1, 9", []),
         "add_data_key": ("2, 'of whoever asks'", []),
         "sign_in_account": ("%s", [f"{secret_of(owner)}@example.com"]),
+        "record_failed_log_in": ("%s, true, '::1', ''", [f"{secret_of(owner)}@example.com"]),
         "open_user_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h', ''", [user_of(owner)]),
         "user_session": ("%s, %s", [invoice_id(owner, "family"), user_of(owner)]),
         "users": ("%s, null, null, 100", [user_of(owner)]),

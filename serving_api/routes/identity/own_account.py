@@ -21,6 +21,7 @@ from serving_api.routes.identity.people_schemas import (
     SecondFactor,
 )
 from serving_api.routes.identity.sealing import refused_secret, sealing
+from serving_api.routes.identity.sign_in import record_failure
 from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity, refused_token
 from serving_api.service import service_of
@@ -102,11 +103,12 @@ async def _proven(request: Request, identity: Identity, password: str) -> tuple[
     service, tenant = service_of(request), identity.tenant
     (row,) = await service.database.call("users", tenant, identity.key_prefix, None, None, 1)
     email: str = row["email"]
-    await service.attempts.begin(tenant, email)
+    waits = await service.attempts.begin(tenant, email)
     found = await service.database.call("sign_in_account", tenant, email)
     hashed: str | None = found[0]["password_hash"] if found else None
     right = await service.hashing.work(lambda: is_password(password, hashed))
     if hashed is None or not right:
+        await record_failure(request, tenant, email, waits)
         place = {"path": "body.password", "message": "this is not your password"}
         raise Problem("invalid-request", "The password is not right.", errors=[place])
     await service.attempts.forget(tenant, email)

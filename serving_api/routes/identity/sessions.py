@@ -61,7 +61,13 @@ async def refresh_session(request: Request, given: RefreshRequest) -> Response:
         return timedelta(seconds=time.monotonic() - arrived)
 
     rows = await service.database.call(
-        "refresh_session", tenant, digest(given.refresh_token), digest(refresh), IDLE, waited
+        "refresh_session",
+        tenant,
+        digest(given.refresh_token),
+        digest(refresh),
+        IDLE,
+        waited,
+        request.scope["exchange"].request_id,
     )
     answer = rows[0]
     if answer["outcome"] != "rotated":
@@ -80,7 +86,8 @@ async def close_session(
 ) -> Response:
     """Its refresh tokens end at once; its access token within the five minutes it has left."""
     service = service_of(request)
-    await service.database.call("close_session", identity.tenant, identity.family)
+    request_id = request.scope["exchange"].request_id
+    await service.database.call("close_session", identity.tenant, identity.family, request_id)
     service.log.info("session closed", tenant=identity.tenant, family=str(identity.family))
     return Response(status_code=204)
 

@@ -15,7 +15,7 @@ from serving_api.routes.identity.people_schemas import Login
 from serving_api.routes.identity.sealing import sealing
 from serving_api.routes.identity.sessions import IDLE, LIFETIME, answered_session
 from serving_api.schemas import Session
-from serving_api.security.authentication import address_of, look, spend_request, wrong_credentials
+from serving_api.security.authentication import address_of, host_of, look, spend_request, wrong_credentials
 from serving_api.security.tokens import Identity
 from serving_api.service import service_of
 from valueverse.errors import RefusalError
@@ -38,15 +38,17 @@ async def login(request: Request, given: Login) -> Response:
     await look(request, address_of(request))
     await look(request, f"tenant:{tenant}")
     email = claimed_address(given.email)
-    await service.attempts.begin(tenant, email)
+    waits = await service.attempts.begin(tenant, email)
     found = await service.database.call("sign_in_account", tenant, email)
     hashed: str | None = found[0]["password_hash"] if found else None
     right = await service.hashing.work(lambda: is_password(given.password, hashed))
     if hashed is None or not right:
+        await record_failure(request, tenant, email, waits)
         raise await _refused(request)
     user = found[0]["user_id"]
-    if found[0]["second_factor"]:
-        await _check_code(request, tenant, user, given.code)
+    if found[0]["second_factor"] and not await _is_code(request, tenant, user, given.code):
+        await record_failure(request, tenant, email, waits)
+        raise await _refused(request)
     answer = await open_user_session(request, tenant, user)
     await service.attempts.forget(tenant, email)
     if needs_rehash(hashed):
@@ -80,17 +82,26 @@ def claimed_address(text: str) -> str:
         return text.encode(errors="replace").decode().replace("\0", "")
 
 
-async def _check_code(request: Request, tenant: str, user: str, code: str | None) -> None:
-    """Ask for a code beside the right password; a wrong one is refused as a wrong password is.
+async def record_failure(request: Request, tenant: str, email: str, waits: bool) -> None:
+    """Write into the tenant's audit log that a password or code was wrong, where a person has or had the address.
+
+    Entries are as few as ``Attempts`` lets through. They are awaited for every address alike, so that the time of the
+    answer does not show which of them exist.
+    """
+    asked = (email, waits, host_of(request), request.scope["exchange"].request_id)
+    await service_of(request).database.call("record_failed_log_in", tenant, *asked)
+
+
+async def _is_code(request: Request, tenant: str, user: str, code: str | None) -> bool:
+    """Ask for a code beside the right password: whether it is right.
 
     Raises:
-        Problem: ``second-factor-required``, ``invalid-credentials``, ``unavailable``.
+        Problem: ``second-factor-required``, ``unavailable``.
     """
     if code is None:
         raise Problem("second-factor-required", "This person signs in with a code too.")
     work = partial(is_code, service_of(request).settings, tenant, user, code, request.scope["exchange"].request_id)
-    if not await sealing(request, work):
-        raise await _refused(request)
+    return await sealing(request, work)
 
 
 async def _refused(request: Request) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from tests.services.billing.test_journal_step import booked, world
 from tests.support.journal import document, line
+from tests.support.people import entries_of
 from tests.support.warehouse_billing import run
 
 if TYPE_CHECKING:
@@ -77,6 +79,9 @@ def test_the_journal_of_the_warehouse_is_exported_and_checked(settings: Settings
     assert (done.returncode, done.stderr) == (0, "")
     assert accepts(out)
     assert "Credit granted" in out.read_text(encoding="utf-8")
+    (entry,) = entries_of(settings, "journal.exported")
+    assert (entry["tenant"], entry["object"], entry["actor"]) == ("acme", "beancount", "system")
+    assert entry["digest"] == hashlib.sha256(out.read_bytes()).hexdigest()
     checked = ledger("check", environment=settings.environment())
     assert checked.returncode == 0, checked.stderr
     assert [row.split()[0] for row in checked.stdout.splitlines()] == ["ok"] * 4

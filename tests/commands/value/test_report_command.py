@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from datetime import UTC, date, datetime
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from tests.services.value.test_value_step import committed, reports, track, world
 from tests.support import commits
 from tests.support.pages import read_page, tables, texts, what_it_would_fetch_or_run
+from tests.support.people import entries_of
 from valueverse.cli import app
 from valueverse.errors import RefusalError
 from valueverse.services.value.value_report import report_of_commit
@@ -104,6 +106,9 @@ def test_a_commit_is_reported_with_its_results_and_the_invoice_that_bills_its_fe
     assert "nothing is measured yet" in proposal
     assert "Value proposal" in proposal
     assert proposal.count('<p class="blank">') == 0
+    (entry,) = entries_of(settings, "value_report.exported")
+    assert (entry["tenant"], entry["object"]) == ("acme", commit)
+    assert entry["digest"] == hashlib.sha256(proposal.encode()).hexdigest()
     assert "Approved by carl" in proposal
     track(company, settings, as_of=datetime(2023, 12, 2, tzinfo=UTC))
     ((number, _, _),) = reports(settings, company, datetime(2024, 2, 3, tzinfo=UTC))

@@ -20,7 +20,14 @@ from valueverse.platform.warehouse import connect
 from valueverse.services.audit.checkpoints import notes, public_key
 from valueverse.services.audit.sequence_entries import newest_waiting, sequence_entries
 from valueverse.services.audit.sign_log import sign_log
-from valueverse.services.audit.verify_log import exported, read_log, verified_logs, verify_document, verify_log
+from valueverse.services.audit.verify_log import (
+    export_log,
+    exported,
+    read_log,
+    verified_logs,
+    verify_document,
+    verify_log,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,6 +230,17 @@ def test_an_export_is_verified_without_a_database(seeded: Settings, tmp_path: Pa
     document = exported(seeded, ACME)
     shorter = {name: document[name][:-1] for name in ("entries", "chain")}
     assert [one.layer for one in verify_document(_export(seeded, tmp_path, **shorter), key)[1]] == ["checkpoint"]
+
+
+def test_an_exported_log_is_an_entry_of_it_with_the_hash_of_the_file(seeded: Settings) -> None:
+    before = read_log(seeded, ACME)
+    text = export_log(seeded, ACME)
+    assert json.loads(text) == exported(seeded, ACME)
+    sign_log(seeded, whole=False)
+    entry = _entries(seeded)[-1]
+    assert len(_entries(seeded)) == len(before.entries) + 1
+    assert (entry["action"], entry["object"]) == ("audit_log.exported", before.origin)
+    assert entry["digest"] == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_an_export_holds_what_is_signed_alone(seeded: Settings, tmp_path: Path) -> None:

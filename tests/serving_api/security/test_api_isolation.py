@@ -154,12 +154,14 @@ def test_no_function_gives_another_tenants_rows(
 def test_a_key_is_found_by_prefix_and_hash_together(login: psycopg.Connection[Any], keys: dict[str, str]) -> None:
     prefix = keys["acme"].split("_")[1]
     for hashed in ("", "0" * 64, None):
-        assert login.execute("select * from api.api_key(%s, %s)", [prefix, hashed]).fetchall() == []
+        assert login.execute("select * from api.api_key(%s, %s, '::1', '')", [prefix, hashed]).fetchall() == []
     for wild in ("%", "", None, "' or true --"):
-        assert login.execute("select * from api.api_key(%s, %s)", [wild, digest(keys["acme"])]).fetchall() == []
-    assert login.execute("select tenant_id from api.api_key(%s, %s)", [prefix, digest(keys["acme"])]).fetchall() == [
-        ("acme",)
-    ]
+        assert (
+            login.execute("select * from api.api_key(%s, %s, '::1', '')", [wild, digest(keys["acme"])]).fetchall() == []
+        )
+    assert login.execute(
+        "select tenant_id from api.api_key(%s, %s, '::1', '')", [prefix, digest(keys["acme"])]
+    ).fetchall() == [("acme",)]
 
 
 def test_the_login_can_touch_no_table_view_or_sequence(login: psycopg.Connection[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from argon2 import PasswordHasher
 from serving_api.routes.identity import sign_in
 from serving_api.security.attempts import FREE, Attempts
 from serving_api.security.hashing import Hashing
-from tests.support.people import PASSWORD, actions, add_person, log_in
+from tests.support.people import PASSWORD, actions, add_person, entries_of, log_in
 from tests.support.serving import Api, assert_problem, without
 from valueverse.platform.warehouse import connect
 from valueverse.services.people.passwords import is_password
@@ -55,11 +56,14 @@ async def test_a_log_in_answers_alike_whoever_is_not_let_in(
 async def test_an_account_waits_longer_after_each_wrong_password(
     api: Api, module_settings: Settings, monkeypatch: pytest.MonkeyPatch, exists: bool
 ) -> None:
-    """Whether or not somebody has the address; even at once no more are judged; and nobody else waits."""
+    """Whether or not somebody has the address; even at once no more are judged; and nobody else waits. The audit log
+    has what was judged and each wait, of people alone: an address that nobody has leaves nothing, however often tried.
+    """
     now = [1_700_000_000_000_000]
     service = api.app.state.service
     monkeypatch.setattr(service, "attempts", Attempts(module_settings.redis_url, clock=lambda: now[0]))
-    email = add_person(module_settings, "viewer")[1] if exists else "stranger@example.com"
+    user, email = add_person(module_settings, "viewer") if exists else ("", "stranger@example.com")
+    before = entries_of(module_settings, "user.l%")
     answers = await asyncio.gather(*(log_in(api, email, "wrong") for _ in range(FREE + 3)))
     assert sorted(one.status_code for one in answers) == [401] * FREE + [429] * 3
     for seconds in (30, 60, 120):
@@ -68,6 +72,10 @@ async def test_an_account_waits_longer_after_each_wrong_password(
         assert blocked.headers["retry-after"] == str(seconds)
         now[0] += seconds * 1_000_000
         assert (await log_in(api, email, "wrong")).status_code == 401
+    written = entries_of(module_settings, "user.l%")[len(before) :]
+    assert [row["object"] for row in written] == [user] * (FREE + 3 + 4 if exists else 0)
+    assert [row["action"] for row in written].count("user.locked_out") == (4 if exists else 0)
+    assert all(row["tenant"] == "acme" and re.fullmatch("p:[0-9a-f]{32}", row["actor"]) for row in written)
     now[0] += 240 * 1_000_000
     _, other = add_person(module_settings, "viewer")
     assert (await log_in(api, other)).status_code == 200

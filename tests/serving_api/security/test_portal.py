@@ -13,6 +13,7 @@ import pytest
 
 from serving_api.security.tokens import Identity
 from tests.support.billing_rows import secret_of
+from tests.support.people import actions
 from tests.support.serving import ODD_CUSTOMER, Api, assert_problem, bearer, without
 from valueverse.platform.access.api_keys import digest, issue_api_key, prefix_of, revoke_api_key
 from valueverse.platform.warehouse import connect
@@ -127,7 +128,10 @@ async def test_a_link_that_is_old_changed_or_of_a_revoked_key_opens_nothing(
     assert_problem(refresh, 401, "invalid-credentials")
 
 
-async def test_a_refreshed_portal_session_stays_with_its_customer(api: Api, writer: dict[str, str]) -> None:
+async def test_a_refreshed_portal_session_stays_with_its_customer(
+    api: Api, module_settings: Settings, writer: dict[str, str]
+) -> None:
+    """Who went on with it and ended it is in the audit log by the pseudonym of the customer."""
     session = await signed_in(api, writer)
     again = await api.client.post("/v1/sessions/refresh", json={"refresh_token": session["refresh_token"]})
     claims = jwt.decode(again.json()["access_token"], options={"verify_signature": False})
@@ -136,6 +140,10 @@ async def test_a_refreshed_portal_session_stays_with_its_customer(api: Api, writ
     assert closed.status_code == 204
     ended = await api.client.post("/v1/sessions/refresh", json={"refresh_token": again.json()["refresh_token"]})
     assert_problem(ended, 401, "invalid-credentials")
+    entries = actions(module_settings, claims["sid"])
+    assert [action for action, _ in entries] == ["session.opened", "session.refreshed", "session.closed"]
+    assert {actor[:2] for _, actor in entries} == {"p:"}
+    assert len({actor for _, actor in entries}) == 1
 
 
 async def test_every_other_route_refuses_a_portal_session(api: Api) -> None:

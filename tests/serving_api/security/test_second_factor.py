@@ -11,7 +11,7 @@ import pyotp
 import pytest
 
 from serving_api.security.attempts import FREE
-from tests.support.people import PASSWORD, add_person, log_in, mails, token_in
+from tests.support.people import PASSWORD, actions, add_person, log_in, mails, token_in
 from tests.support.serving import Api, assert_problem, bearer
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import digest, issue_api_key
@@ -95,9 +95,11 @@ async def test_a_log_in_needs_a_code_and_each_code_is_good_once(
 async def test_guesses_of_a_code_wait_as_guesses_of_a_password_do(
     api: Api, module_settings: Settings, clock: list[float]
 ) -> None:
-    _, email, app, _ = await enrolled(api, module_settings, clock)
+    user, email, app, _ = await enrolled(api, module_settings, clock)
     for number in range(FREE):
         assert (await log_in(api, email, code=f"{number:06d}")).status_code == 401
+    written = [action for action, _ in actions(module_settings, user)]
+    assert written[-FREE - 1 :] == ["user.log_in_failed"] * FREE + ["user.locked_out"]
     assert_problem(await log_in(api, email, code=app.at(clock[0])), 429, "rate-limited")
 
 
@@ -142,7 +144,7 @@ async def test_the_secret_is_sealed_for_its_row_and_opens_after_keys_are_replace
 
 async def test_an_access_token_alone_changes_nothing_of_an_account(api: Api, module_settings: Settings) -> None:
     """Password and second factor are changed by whoever knows the password, and attempts count as those of a log-in."""
-    _, email = add_person(module_settings, "viewer")
+    user, email = add_person(module_settings, "viewer")
     header, _ = await session_of(api, email)
     for address, body in (
         ("/v1/auth/password", {"current": "wrong", "password": NEW}),
@@ -153,6 +155,8 @@ async def test_an_access_token_alone_changes_nothing_of_an_account(api: Api, mod
         assert problem["errors"][0]["path"] == "body.password"
     for _ in range(FREE - 3):
         await api.client.post(FACTOR, json={"password": "wrong"}, headers=header)
+    written = [action for action, _ in actions(module_settings, user)]
+    assert written[-FREE - 1 :] == ["user.log_in_failed"] * FREE + ["user.locked_out"]
     assert_problem(await api.client.post(FACTOR, json={"password": PASSWORD}, headers=header), 429, "rate-limited")
 
 

@@ -183,14 +183,14 @@ def _export(
     as_json: AsJson = False,
 ) -> None:
     from valueverse.platform.settings import get_settings
-    from valueverse.services.audit.verify_log import exported
+    from valueverse.services.audit.verify_log import export_log
 
-    document = exported(get_settings(), tenant)
-    write_text(out, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    text = export_log(get_settings(), tenant)
+    write_text(out, text)
     if for_people(as_json=as_json):
         wrote(out)
     else:
-        show_json({"tenant": tenant, "entries": len(document["entries"]), "file": str(out)})
+        show_json({"tenant": tenant, "entries": len(json.loads(text)["entries"]), "file": str(out)})
 
 
 def _key(

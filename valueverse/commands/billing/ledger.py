@@ -17,13 +17,12 @@ from valueverse.commands.output import (
     money,
     sentence,
     show_json_lines,
+    write_text,
     wrote,
 )
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import polars as pl
 
     from valueverse.ledger import Journal
@@ -61,34 +60,25 @@ def _export(
 
     [dim]valueverse ledger export --from-documents invoice.json[/dim]
     """
-    import polars as pl
-
-    from valueverse.ledger import export_beancount
-    from valueverse.services.per_tenant import report, without_failing
+    from valueverse.platform.settings import get_settings
+    from valueverse.services.billing.export_journal import beancount_text, export_journal
+    from valueverse.services.per_tenant import report
 
     check_file_answer(out, as_json=as_json)
     if form != "beancount":
         raise RefusalError("unknown_format", f"{form!r} is no format of the journal: beancount is", "--format")
-    journal = _booked(tenant) if documents is None else _of_documents(documents, timezone, tenant)
-
-    def work(tenants: list[str]) -> list[str]:
-        mine = pl.col("tenant").is_in(tenants)
-        return list(export_beancount(journal.entries.filter(mine), journal.postings.filter(mine)))
-
-    pieces, failures = without_failing(work, journal.entries["tenant"].unique().to_list())
-    _write(pieces, out)
+    if documents is None:
+        text, failures = export_journal(get_settings(), tenant)
+    else:
+        text, failures = beancount_text(_of_documents(documents, timezone, tenant))
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        write_text(out, text)
     if out is not None and as_json:
         wrote(out, as_json=True)
     if code := report(failures):
         raise typer.Exit(code)
-
-
-def _write(pieces: Iterable[str], out: Path | None) -> None:
-    if out is None:
-        sys.stdout.writelines(pieces)
-        return
-    with out.open("w", encoding="utf-8") as file:
-        file.writelines(pieces)
 
 
 def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
@@ -122,26 +112,6 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
     inputs = JournalInputs(*nothing, zones, datetime.now(UTC))
     moves, _ = derive_movements(found, inputs)
     return book_entries(moves if tenant is None else moves.filter(pl.col("tenant") == tenant), no_bookings())
-
-
-def _booked(tenant: str | None) -> Journal:
-    from valueverse.ledger import Journal
-    from valueverse.platform.settings import get_settings
-    from valueverse.platform.stores import journal_store as store
-    from valueverse.platform.stores.tenant_store import known_tenants
-    from valueverse.platform.warehouse import connect
-
-    with connect(get_settings(), "builder") as connection:
-        names = _known(known_tenants(connection, None if tenant is None else [tenant]), tenant)
-        return Journal(store.read_entries(connection, names), store.read_postings(connection, names))
-
-
-def _known(zones: pl.DataFrame, tenant: str | None) -> list[str]:
-    if tenant is not None and zones.is_empty():
-        raise RefusalError(
-            "unknown_tenant", f"there is no tenant {tenant!r}; see `valueverse tenants list`", "--tenant"
-        )
-    return zones["tenant"].to_list()
 
 
 def _judged(rule: str, wrong: pl.DataFrame) -> dict[str, Any]:
@@ -184,13 +154,14 @@ def _check(
     from valueverse.platform.settings import get_settings
     from valueverse.platform.stores.tenant_store import known_tenants
     from valueverse.platform.warehouse import connect
+    from valueverse.services.billing.export_journal import tenant_names
     from valueverse.services.billing.journal_inputs import broken_rules, current_inputs
     from valueverse.services.per_tenant import report, without_failing
 
     settings = get_settings()
     with connect(settings, "builder") as connection:
         zones = known_tenants(connection, None if tenant is None else [tenant])
-        names = _known(zones, tenant)
+        names = tenant_names(zones, tenant)
         lake, now = Lake(settings.lake_url), datetime.now(UTC)
 
         def work(tenants: list[str]) -> pl.DataFrame:

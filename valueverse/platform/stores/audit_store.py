@@ -38,6 +38,14 @@ def newest_waiting(connection: Connection) -> int | None:
     return found
 
 
+def submit(connection: Connection, tenants: Sequence[str], action: str, about: str, digest: str) -> None:
+    """Submit an entry of the installation's own (``system``) for each of these tenants; the caller commits."""
+    connection.execute(
+        "select audit.submit(tenant, %s, %s, %s, 'system') from unnest(%s::text[]) as tenant",
+        [action, about, digest, list(tenants)],
+    )
+
+
 def newest(connection: Connection, tenants: Sequence[str]) -> list[dict[str, Any]]:
     """tenant, sequence, chain_hash of the last entry of each of these tenants that has one."""
     query = """

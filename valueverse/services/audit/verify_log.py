@@ -16,6 +16,7 @@ from valueverse.platform.access.secrets import audit_key
 from valueverse.platform.stores import audit_store as store
 from valueverse.platform.warehouse import connect
 from valueverse.services.audit.checkpoints import notes, origin, public_key
+from valueverse.services.audit.record_export import record_export
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -116,6 +117,17 @@ def exported(settings: Settings, tenant: str) -> dict[str, Any]:
         "checkpoints": list(bundle.checkpoints),
         "public_key": public_key(settings),
     }
+
+
+def export_log(settings: Settings, tenant: str) -> str:
+    """The text of ``exported``, as a file that is handed out: the log gets an entry, which this file has not yet.
+
+    Raises:
+        RefusalError: as ``exported``.
+    """
+    text = json.dumps(exported(settings, tenant), ensure_ascii=False, indent=1) + "\n"
+    record_export(settings, [tenant], "audit_log.exported", origin(tenant), text.encode())
+    return text
 
 
 def verify_document(path: Path, key: Path | None, known: Path | None = None) -> tuple[Bundle, list[Finding]]:

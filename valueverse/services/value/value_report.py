@@ -70,7 +70,7 @@ def report_of_commit(
     month: dt.date | None = None,
     audience: Audience = Audience.CUSTOMER,
 ) -> str:
-    """Agreed and realised value, as HTML.
+    """Agreed and realised value, as HTML; the audit log gets an entry.
 
     Args:
         settings: where Postgres is.
@@ -83,9 +83,13 @@ def report_of_commit(
         RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``; ``not_measured``: no run of that
             month; ``internal_numbers``: a proposal whose benefits or fee a customer may not be shown.
     """
+    from valueverse.services.audit.record_export import record_export
     from valueverse.value.report import build_commit_page, render_page
 
-    return render_page(build_commit_page(report_of(settings, tenant, commit, month, audience)))
+    report = report_of(settings, tenant, commit, month, audience)
+    page = render_page(build_commit_page(report))
+    record_export(settings, [tenant], "value_report.exported", report.commitment.commit, page.encode())
+    return page
 
 
 def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, audience: Audience) -> CommitReport:
