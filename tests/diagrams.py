@@ -34,6 +34,7 @@ SCHEMAS = {
     "guard": "Which analyst may read which tenant",
     "queue": "Background work: jobs, the workers that do them, and whose turn is next",
     "inbox": "Events received by the API",
+    "audit": "The audit log: entries and the nodes of their tree, and what has no place in it yet",
     "vault": "Data keys, wrapped: what they seal is in no other form",
 }
 _COLUMNS = """

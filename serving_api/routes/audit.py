@@ -25,12 +25,21 @@ from serving_api.schemas import (
 from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity
 from serving_api.service import Service, service_of
-from valueverse.audit import consistency_proof, inclusion_proof, root_hash
+from valueverse.audit import (
+    consistency_nodes,
+    consistency_proof,
+    inclusion_nodes,
+    inclusion_proof,
+    root_from,
+    root_nodes,
+)
+from valueverse.errors import RefusalError
 from valueverse.services.audit.checkpoints import newest_checkpoint, public_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from valueverse.audit import Node
     from valueverse.services.audit.checkpoints import SignedCheckpoint
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
@@ -79,11 +88,11 @@ async def prove(
     refuse_repeated(request)
     service = service_of(request)
     size = query.size or (await _newest(service, identity.tenant)).checkpoint.size
-    leaves = await _leaves(service, identity.tenant, size)
     if sequence > size:
         raise Problem("not-found", f"No entry {sequence} is among the first {size}; it may not be signed yet.")
-    proof = await asyncio.to_thread(inclusion_proof, leaves, sequence - 1, size)
-    (row,) = await service.database.call("audit_entries", identity.tenant, sequence - 1, None, 1)
+    place, leaf = sequence - 1, (0, sequence - 1)
+    nodes = await _nodes(service, identity.tenant, size, [leaf, *inclusion_nodes(place, size)])
+    (row,) = await service.database.call("audit_entries", identity.tenant, place, None, 1)
     return respond(
         request,
         orjson.dumps(
@@ -91,9 +100,9 @@ async def prove(
                 "sequence": sequence,
                 "size": size,
                 "entry": row["entry"],
-                "leaf": leaves[sequence - 1].hex(),
-                "root": root_hash(leaves).hex(),
-                "proof": [one.hex() for one in proof],
+                "leaf": nodes[leaf].hex(),
+                "root": root_from(size, nodes).hex(),
+                "proof": [one.hex() for one in inclusion_proof(place, size, nodes)],
             }
         ),
     )
@@ -110,17 +119,17 @@ async def prove_consistency(
     if query.from_ > later:
         place = {"path": "query.from", "message": f"not beyond `to`, which is {later}"}
         raise Problem("invalid-request", "One or more values are not acceptable.", errors=[place])
-    leaves = await _leaves(service, identity.tenant, later)
-    proof = await asyncio.to_thread(consistency_proof, leaves, query.from_, later)
+    needed = [*root_nodes(query.from_), *consistency_nodes(query.from_, later)]
+    nodes = await _nodes(service, identity.tenant, later, needed)
     return respond(
         request,
         orjson.dumps(
             {
                 "from": query.from_,
                 "to": later,
-                "from_root": root_hash(leaves[: query.from_]).hex(),
-                "to_root": root_hash(leaves).hex(),
-                "proof": [one.hex() for one in proof],
+                "from_root": root_from(query.from_, nodes).hex(),
+                "to_root": root_from(later, nodes).hex(),
+                "proof": [one.hex() for one in consistency_proof(query.from_, later, nodes)],
             }
         ),
     )
@@ -133,17 +142,26 @@ async def _newest(service: Service, tenant: str) -> SignedCheckpoint:
     return found
 
 
-async def _leaves(service: Service, tenant: str, size: int) -> list[bytes]:
-    """Leaf hashes of the first ``size`` entries.
+async def _nodes(service: Service, tenant: str, size: int, needed: Iterable[Node]) -> dict[Node, bytes]:
+    """These nodes of the tenant's tree, and those that the root of its first ``size`` entries is hashed from.
 
     Raises:
-        Problem: ``not-found``: the log is shorter, or has a gap.
+        Problem: ``not-found``: the log is shorter.
+        RefusalError: ``audit_tree_damaged``: a node is missing.
     """
-    rows = await service.database.call("audit_leaves", tenant, size)
-    # Counted first: whoever asks for 2^62 entries must not make us write out their numbers.
-    if len(rows) != size or [row["sequence"] for row in rows] != list(range(1, size + 1)):
+    last = (0, size - 1)
+    asked = sorted({last, *needed, *root_nodes(size)})
+    levels, places = [level for level, _ in asked], [place for _, place in asked]
+    rows = await service.database.call("audit_nodes", tenant, levels, places)
+    nodes = {(row["level"], row["place"]): bytes(row["hash"]) for row in rows if row["hash"] is not None}
+    if last not in nodes:
         raise Problem("not-found", f"The log has no {size} entries.")
-    return [bytes(row["leaf_hash"]) for row in rows]
+    if len(nodes) < len(asked):
+        message = (
+            f"the audit log of {tenant!r} lacks nodes of its tree: run `valueverse audit verify --tenant {tenant}`"
+        )
+        raise RefusalError("audit_tree_damaged", message)
+    return nodes
 
 
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ _CHANGE_HOOK = "change_webhook_endpoint('acme', '{}', '{}', 'https://x', null, '
 _REPLAY = "replay_webhook_deliveries('acme', '{}', {}, null, null, null, null, null, null, 9, 'k1', '')"
 _RESTRICT = "restrict_customer('acme', '{}', '{}', {}, 'e', 'k1', '')"
 _ADD_INSTRUMENT = f"add_payment_instrument('acme', 'pi_{'d' * 24}', '{{}}', 'p', 't', 'card', null, 'e', 'k1', '')"
+_NODE_OF_NOBODY = "[(1, 5, None)]"
 _HASH, _COMMIT = "repeat('b', 64)", "repeat('c', 64)"
 CALLS: dict[str, str | None] = {
     **people_calls.CALLS,
@@ -31,7 +32,8 @@ CALLS: dict[str, str | None] = {
     "rejected_events('acme', null, null, 100)": None,
     "audit_entries('acme', null, null, 100)": None,
     "audit_entries('acme', null, 'only birch', 100)": "[]",
-    "audit_leaves('acme', null)": None,
+    "audit_nodes('acme', '{0,0,1,1,2}', '{0,1,0,1,0}')": None,
+    "audit_nodes('acme', '{1}', '{5}')": _NODE_OF_NOBODY,
     "customer_known('acme', 'c1')": "[(True,)]",
     "customer_known('acme', 'only birch')": "[(False,)]",
     "usage('acme', 'c1', null, null, null, null, null, null, null, 100)": None,

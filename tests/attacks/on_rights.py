@@ -177,7 +177,8 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
         }:
             return privilege in {"SELECT", "INSERT", "UPDATE"}
         return privilege == "SELECT" and (
-            (schema == "billing" and table in _READ) or (schema, table) in {("audit", "entry"), ("value", "metric")}
+            (schema == "billing" and table in _READ)
+            or (schema, table) in {("audit", "entry"), ("audit", "node"), ("value", "metric")}
         )
     if role == BUILDER:
         if schema in {"billing", "value", "audit", "inbox", "queue"}:
@@ -237,9 +238,9 @@ _MAY = re.compile(
     rf"|{READER} uses schema (api|billing|auth|audit|inbox|queue|value|vault)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
     rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.(is_open|key_is_valid|session_actor))"
-    rf"|{READER} calls (audit\.(pseudonym|submit)|vault\.record_action)"
+    rf"|{READER} calls (audit\.(pseudonym|submit|leaf_hash)|vault\.record_action)"
     rf"|{READER} calls (value\.\w+|billing\.(invoice_history|event_\w+|explain_\w+|prior_\w+)|queue\.(defer|cancel))"
-    rf"|{BUILDER} calls ((billing|value)\.\w+|audit\.submit|guard\.end_long_sessions|queue\.\w+)"
+    rf"|{BUILDER} calls ((billing|value)\.\w+|audit\.(submit|add_nodes|leaf_hash)|guard\.end_long_sessions|queue\.\w+)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
     rf"|{BUILDER} uses database \S+ (connect|temporary|create)"
     rf"|({READER}|{BUILDER}) calls of the server (pg_(try_)?advisory|lo|pg_notify)\S*"

@@ -78,6 +78,8 @@ insert into billing.computation (tenant_id, computation, kind, request, state, s
 values (%(t)s, %(f)s, 'rerating', '{}', 'done', 1, to_json(%(s)s::text), 1, 'k1'), (%(t)s, %(d)s, 'simulation', '{}', 'waiting', 2, null, 1, 'k1');
 insert into audit.entry values (%(t)s, 1, json_build_object('object', 'INV-1', 'digest', %(s)s::text), sha256('chain')),
     (%(t)s, 2, json_build_object('object', 'only ' || %(t)s::text, 'digest', %(s)s::text), sha256('chain'));
+insert into audit.node values (%(t)s, 1, 0, sha256(convert_to(%(s)s, 'UTF8'))),
+    (%(t)s, 1, case %(t)s when 'birch' then 5 else 6 end, sha256(convert_to(%(s)s, 'UTF8')));
 insert into billing.webhook_endpoint (tenant_id, endpoint, url, types)
 select %(t)s, 'we_' || repeat(letter, 24), 'https://' || %(s)s::text, '{webhook.test}'
   from unnest(array['a', case %(t)s when 'birch' then 'b' else 'c' end]) as letter;

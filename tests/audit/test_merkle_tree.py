@@ -6,20 +6,28 @@ import base64
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.audit_tree import tree_over
 from valueverse.audit import (
+    consistency_nodes,
     consistency_proof,
+    inclusion_nodes,
     inclusion_proof,
     leaf_hash,
+    root_from,
     root_hash,
+    root_nodes,
     verify_consistency,
     verify_inclusion,
 )
+
+if TYPE_CHECKING:
+    from valueverse.audit import Node
 
 # The leaves of the reference set of Certificate Transparency, and the roots of its first 0 to 8.
 LEAVES = (
@@ -70,9 +78,10 @@ def test_consistency_proofs_of_others_are_judged_as_they_say(case: dict[str, Any
 def test_nothing_is_proven_of_an_empty_log() -> None:
     assert not verify_consistency(root_hash([]), 0, root_hash(HASHED), 8, [])
     with pytest.raises(ValueError, match="from 0 to 8 entries"):
-        consistency_proof(HASHED, 0, 8)
-    with pytest.raises(ValueError, match="leaf 8 of a tree of 8"):
-        inclusion_proof(HASHED, 8, 8)
+        consistency_nodes(0, 8)
+    with pytest.raises(ValueError, match="leaf 8 in a tree of 8"):
+        inclusion_nodes(8, 8)
+    assert root_from(0, {}) == root_hash([])
 
 
 def _by_definition(leaves: list[bytes]) -> bytes:
@@ -85,12 +94,27 @@ def _by_definition(leaves: list[bytes]) -> bytes:
     return hashlib.sha256(b"\x01" + _by_definition(leaves[:split]) + _by_definition(leaves[split:])).digest()
 
 
+def _needed(leaves: list[bytes], nodes: list[Node]) -> dict[Node, bytes]:
+    """What a proof may read: these nodes and no other."""
+    tree = tree_over(leaves)
+    return {node: tree[node] for node in nodes}
+
+
 _LOGS = st.integers(1, 70).map(lambda size: [leaf_hash(str(one).encode()) for one in range(size)])
 
 
 @given(_LOGS)
 def test_the_root_is_that_of_the_definition(leaves: list[bytes]) -> None:
     assert root_hash(leaves) == _by_definition(leaves)
+    assert root_from(len(leaves), _needed(leaves, root_nodes(len(leaves)))) == root_hash(leaves)
+
+
+@given(st.integers(1, 2**62), st.data())
+def test_a_proof_needs_two_nodes_at_most_for_each_doubling_of_the_log(size: int, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, size - 1))
+    for nodes in (inclusion_nodes(index, size), consistency_nodes(index + 1, size)):
+        assert len(nodes) == len(set(nodes)) <= 2 * size.bit_length()
+    assert len(root_nodes(size)) <= size.bit_length()
 
 
 @given(_LOGS, st.data())
@@ -99,7 +123,7 @@ def test_an_entry_is_proven_in_each_log_that_holds_it_and_no_other_entry_is(
 ) -> None:
     size = data.draw(st.integers(1, len(leaves)))
     index = data.draw(st.integers(0, size - 1))
-    proof, root = inclusion_proof(leaves, index, size), root_hash(leaves[:size])
+    proof, root = inclusion_proof(index, size, _needed(leaves, inclusion_nodes(index, size))), root_hash(leaves[:size])
     assert verify_inclusion(root, size, index, leaves[index], proof)
     assert not verify_inclusion(root, size, index, leaf_hash(b"another"), proof)
     assert not any(verify_inclusion(root, size, other, leaves[index], proof) for other in range(size) if other != index)
@@ -108,7 +132,7 @@ def test_an_entry_is_proven_in_each_log_that_holds_it_and_no_other_entry_is(
 @given(_LOGS, st.data())
 def test_a_log_is_proven_to_continue_its_past_and_no_other_past(leaves: list[bytes], data: st.DataObject) -> None:
     earlier = data.draw(st.integers(1, len(leaves)))
-    proof = consistency_proof(leaves, earlier, len(leaves))
+    proof = consistency_proof(earlier, len(leaves), _needed(leaves, consistency_nodes(earlier, len(leaves))))
     past, now = root_hash(leaves[:earlier]), root_hash(leaves)
     assert verify_consistency(past, earlier, now, len(leaves), proof)
     rewritten = [leaf_hash(b"rewritten"), *leaves[1:]]

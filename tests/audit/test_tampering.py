@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from valueverse.audit import (
     Bundle,
     Checkpoint,
+    complete_subtrees,
     entry_bytes,
     genesis,
     leaf_hash,
@@ -25,6 +26,8 @@ from valueverse.audit import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from valueverse.audit import Node
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 ORIGIN = "valueverse/audit/acme"
@@ -121,6 +124,32 @@ def _row_without_chain() -> Bundle:
     return _changed(chain=WHOLE.chain[:-1])
 
 
+def _stored(entries: Sequence[bytes]) -> list[tuple[Node, bytes]]:
+    return list(complete_subtrees([leaf_hash(entry) for entry in entries]))
+
+
+def _node_changed() -> Bundle:
+    node, found = _stored(ENTRIES)[1]
+    return _changed(nodes=[_stored(ENTRIES)[0], (node, bytes(reversed(found))), *_stored(ENTRIES)[2:]])
+
+
+def _node_removed() -> Bundle:
+    return _changed(nodes=_stored(ENTRIES)[:-1])
+
+
+def _node_added() -> Bundle:
+    return _changed(nodes=[*_stored(ENTRIES), ((3, 0), bytes(32))])
+
+
+def _nodes_swapped() -> Bundle:
+    (one, left), (other, right), *rest = _stored(ENTRIES)
+    return _changed(nodes=[(one, right), (other, left), *rest])
+
+
+def _edited_with_chain_and_nodes() -> Bundle:
+    return dataclasses.replace(_edited_with_chain(), nodes=_stored(_edited_with_chain().entries))
+
+
 TAMPERED: dict[Callable[[], Bundle], set[str]] = {
     _edited: {"chain", "checkpoint"},
     _edited_with_chain: {"checkpoint"},
@@ -136,11 +165,17 @@ TAMPERED: dict[Callable[[], Bundle], set[str]] = {
     _old_checkpoint_again: {"checkpoint"},
     _foreign_checkpoint: {"checkpoint"},
     _row_without_chain: {"chain"},
+    _node_changed: {"tree"},
+    _node_removed: {"tree"},
+    _node_added: {"tree"},
+    _nodes_swapped: {"tree"},
+    _edited_with_chain_and_nodes: {"checkpoint"},
 }
 
 
 def test_an_untouched_log_holds() -> None:
     assert verify_bundle(WHOLE, KEY.public_key()) == []
+    assert verify_bundle(_changed(nodes=_stored(ENTRIES)), KEY.public_key()) == []
 
 
 @pytest.mark.parametrize("tamper", TAMPERED, ids=lambda one: one.__name__.strip("_"))

@@ -45,7 +45,7 @@ ALONE = ("acme-000001",) if "ALONE" not in os.environ else tuple(COMPANIES)
 wins, whoever it is of, it is the other's."""
 HOSTILE = int(os.environ.get("VALUEVERSE_HOSTILE_EVENTS", "400"))
 """Events of a hostile tenant beside them all; a twentieth as many catalogs and files."""
-CACHES = {"billing.accounted_month", "audit.submitted", "audit.entry", "audit.pseudonym_key"}
+CACHES = {"billing.accounted_month", "audit.submitted", "audit.entry", "audit.node", "audit.pseudonym_key"}
 """Which files of the lake a month was accounted from: those hold rows of all tenants. Entries of the audit log hold the
 instant at which something was done, and random pseudonyms: what they are about is compared by the API's answers."""
 
@@ -117,7 +117,7 @@ EMPTY = {
     "auth.portal_link": KEYS,
     **dict.fromkeys(("auth.user_account", "auth.invitation", "auth.recovery_code", "auth.password_reset"), KEYS),
     "guard.analyst_tenant": KEYS,
-    "audit.entry": "put in order when it is asked for, after the tables were read",
+    **dict.fromkeys(("audit.entry", "audit.node"), "put in order when it is asked for, after the tables were read"),
     "inbox.answer": "answers to writes of the API, asked for after the tables were read",
     "inbox.batch": "written by the API, emptied by ingestion: tests/services/ingestion/test_inbox.py",
     "billing.held_tenant": "nobody is held; who is stands in tests/assets/test_held_tenants.py",

@@ -16,7 +16,7 @@ READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscr
         "auth.refresh_token", "auth.api_key", "auth.portal_link", "auth.user_account", "auth.invitation",
         "auth.recovery_code", "auth.password_reset", "vault.data_key",
         "billing.invoice_credit", "billing.invoice_discount", "billing.rerating", "billing.computation",
-        "value.proposal", "value.verdict", "inbox.batch", "inbox.answer", "audit.entry", "value.model",
+        "value.proposal", "value.verdict", "inbox.batch", "inbox.answer", "audit.entry", "audit.node", "value.model",
         "billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt",
         "billing.payment_instrument", "vault.restriction",
         "value.commit", "value.approval", "value.closing", "value.commit_event", "value.metric", "value.run",

@@ -72,7 +72,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "customers": ("null, 100", []),
         "rejected_events": ("null, null, 100", []),
         "audit_entries": ("null, null, 100", []),
-        "audit_leaves": ("null", []),
+        "audit_nodes": ("'{0,1}', '{0,0}'", []),
         "customer_known": ("%s", [customer]),
         "usage": ("%s, null, null, null, null, null, null, null, 1000", [customer]),
         "open_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h'", [f"prefix of {owner}"]),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from valueverse.audit.chain import genesis, link
 from valueverse.audit.checkpoint import Checkpoint, read_checkpoint
 from valueverse.audit.entries import entry_bytes
-from valueverse.audit.merkle import leaf_hash, roots_at
+from valueverse.audit.merkle import complete_subtrees, leaf_hash, roots_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from valueverse.audit.merkle import Node
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Bundle:
         entries: canonical bytes, in order from sequence 1.
         chain: the chain hash stored beside each entry.
         checkpoints: signed notes, oldest first, as they were found outside of the database.
+        nodes: the stored nodes of the tree, by level and place; None: of a log outside of the database.
     """
 
     tenant: str
@@ -35,6 +39,7 @@ class Bundle:
     entries: Sequence[bytes]
     chain: Sequence[bytes]
     checkpoints: Sequence[str]
+    nodes: Sequence[tuple[Node, bytes]] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Finding:
     """Something that does not hold.
 
     Attributes:
-        layer: ``entry``, ``chain`` or ``checkpoint``: what shows it.
+        layer: ``entry``, ``chain``, ``tree`` or ``checkpoint``: what shows it.
         sequence: of the entry, from 1; of a checkpoint, its size.
         reason: what is wrong, in words.
     """
@@ -53,13 +58,18 @@ class Finding:
 
 
 def verify_bundle(bundle: Bundle, key: Ed25519PublicKey) -> list[Finding]:
-    """Everything that does not hold, lowest sequence first within each layer; empty: entries, chain and checkpoints
-    agree.
+    """Everything that does not hold, lowest sequence first within each layer; empty: entries, chain, stored nodes and
+    checkpoints agree.
 
     Entries beyond the newest checkpoint are proven by the chain alone, which whoever writes the database can
     recompute.
     """
-    return [*_entry_findings(bundle), *_chain_findings(bundle), *_checkpoint_findings(bundle, key)]
+    return [
+        *_entry_findings(bundle),
+        *_chain_findings(bundle),
+        *_node_findings(bundle),
+        *_checkpoint_findings(bundle, key),
+    ]
 
 
 def unsigned_entries(bundle: Bundle, key: Ed25519PublicKey) -> int:
@@ -92,6 +102,19 @@ def _chain_findings(bundle: Bundle) -> Iterator[Finding]:
         before = stored
     if len(bundle.entries) != len(bundle.chain):
         yield Finding("chain", min(len(bundle.entries), len(bundle.chain)) + 1, "an entry or its chain hash is missing")
+
+
+def _node_findings(bundle: Bundle) -> Iterator[Finding]:
+    """The first stored node, by level, that is not what the entries below it give: proofs would not hold."""
+    if bundle.nodes is None:
+        return
+    wanted = complete_subtrees([leaf_hash(entry) for entry in bundle.entries])
+    for right, found in zip_longest(wanted, bundle.nodes):
+        if right != found:
+            (level, place), _ = right or found
+            first, last = (place << level) + 1, (place + 1) << level
+            yield Finding("tree", last, f"the stored node over the entries {first} to {last} is not theirs")
+            return
 
 
 def _checkpoint_findings(bundle: Bundle, key: Ed25519PublicKey) -> Iterator[Finding]:

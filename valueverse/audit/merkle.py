@@ -9,9 +9,11 @@ import hashlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _LENGTH = 32
+Node = tuple[int, int]
+"""A complete subtree: its level, which is 0 for leaves (2**level leaves are below it), and its place in it, from 0."""
 EMPTY = hashlib.sha256(b"").digest()
 """Root of the tree without leaves."""
 
@@ -66,44 +68,114 @@ def _joined(roots: Sequence[bytes]) -> bytes:
     return root
 
 
-def inclusion_proof(leaves: Sequence[bytes], index: int, size: int) -> list[bytes]:
+def complete_subtrees(leaves: Sequence[bytes]) -> Iterator[tuple[Node, bytes]]:
+    """Nodes above these leaf hashes: level by level from 1, each from the left. A log stores them beside its leaves."""
+    level, row = 0, list(leaves)
+    while len(row) > 1:
+        level += 1
+        row = [_node(row[place], row[place + 1]) for place in range(0, len(row) - 1, 2)]
+        yield from (((level, place), found) for place, found in enumerate(row))
+
+
+def root_nodes(size: int) -> list[Node]:
+    """Nodes that the root of the first ``size`` leaves is hashed from: complete subtrees, the largest first."""
+    return _covering(0, size)
+
+
+def root_from(size: int, nodes: Mapping[Node, bytes]) -> bytes:
+    """Root of the first ``size`` leaves, from ``root_nodes`` of it.
+
+    Raises:
+        KeyError: a node is missing.
+    """
+    return _root_of(0, size, nodes)
+
+
+def inclusion_nodes(index: int, size: int) -> list[Node]:
+    """Nodes that ``inclusion_proof`` needs: some two for each doubling of the log.
+
+    Raises:
+        ValueError: there is no such leaf in a tree of ``size``.
+    """
+    return [node for start, end in _beside_leaf(index, size) for node in _covering(start, end)]
+
+
+def inclusion_proof(index: int, size: int, nodes: Mapping[Node, bytes]) -> list[bytes]:
     """Hashes that lead from leaf ``index`` to the root of the tree of the first ``size`` leaves, lowest first.
 
+    Args:
+        index: of the leaf, from 0.
+        size: of the tree.
+        nodes: at least ``inclusion_nodes``.
+
     Raises:
-        ValueError: there is no such leaf, or the log is shorter than ``size``.
+        ValueError: there is no such leaf.
+        KeyError: a node is missing.
     """
-    if not 0 <= index < size <= len(leaves):
-        raise ValueError(f"leaf {index} of a tree of {size}: the log has {len(leaves)} entries")
-    return _path(index, leaves[:size])
+    return [_root_of(start, end, nodes) for start, end in _beside_leaf(index, size)]
 
 
-def _path(index: int, leaves: Sequence[bytes]) -> list[bytes]:
-    if len(leaves) == 1:
-        return []
-    split = _split(len(leaves))
-    if index < split:
-        return [*_path(index, leaves[:split]), root_hash(leaves[split:])]
-    return [*_path(index - split, leaves[split:]), root_hash(leaves[:split])]
+def consistency_nodes(earlier: int, later: int) -> list[Node]:
+    """Nodes that ``consistency_proof`` needs: some two for each doubling of the log.
+
+    Raises:
+        ValueError: sizes are not 1 <= earlier <= later.
+    """
+    return [node for start, end in _beside_past(earlier, later) for node in _covering(start, end)]
 
 
-def consistency_proof(leaves: Sequence[bytes], earlier: int, later: int) -> list[bytes]:
+def consistency_proof(earlier: int, later: int, nodes: Mapping[Node, bytes]) -> list[bytes]:
     """Hashes that show that the tree of the first ``later`` leaves continues that of the first ``earlier``.
 
+    Args:
+        earlier: size of the tree before.
+        later: size of the tree after.
+        nodes: at least ``consistency_nodes``.
+
     Raises:
-        ValueError: sizes are not 1 <= earlier <= later <= the log's.
+        ValueError: sizes are not 1 <= earlier <= later.
+        KeyError: a node is missing.
     """
-    if not 1 <= earlier <= later <= len(leaves):
-        raise ValueError(f"from {earlier} to {later} entries: the log has {len(leaves)}")
-    return _continued(earlier, leaves[:later], whole=True)
+    return [_root_of(start, end, nodes) for start, end in _beside_past(earlier, later)]
 
 
-def _continued(earlier: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
-    if earlier == len(leaves):
-        return [] if whole else [root_hash(leaves)]
-    split = _split(len(leaves))
-    if earlier <= split:
-        return [*_continued(earlier, leaves[:split], whole=whole), root_hash(leaves[split:])]
-    return [*_continued(earlier - split, leaves[split:], whole=False), root_hash(leaves[:split])]
+def _beside_leaf(index: int, size: int) -> list[tuple[int, int]]:
+    """PATH of RFC 6962, section 2.1.1, as the leaves (start, end) below each of its hashes."""
+    if not 0 <= index < size:
+        raise ValueError(f"there is no leaf {index} in a tree of {size}")
+    start, end, found = 0, size, []
+    while end - start > 1:
+        split = start + _split(end - start)
+        found.append((split, end) if index < split else (start, split))
+        start, end = (start, split) if index < split else (split, end)
+    return found[::-1]
+
+
+def _beside_past(earlier: int, later: int) -> list[tuple[int, int]]:
+    """PROOF of RFC 6962, section 2.1.2, as the leaves (start, end) below each of its hashes."""
+    if not 1 <= earlier <= later:
+        raise ValueError(f"no proof leads from {earlier} to {later} entries")
+    start, end, found = 0, later, []
+    while earlier != end:
+        split = start + _split(end - start)
+        found.append((split, end) if earlier <= split else (start, split))
+        start, end = (start, split) if earlier <= split else (split, end)
+    # The verifier has the earlier root; where that is a node of the later tree, it is not sent.
+    return [*([(start, end)] if start else []), *found[::-1]]
+
+
+def _covering(start: int, end: int) -> list[Node]:
+    """Complete subtrees over the leaves from ``start`` to before ``end``, the largest first; a subtree begins there."""
+    found = []
+    while start < end:
+        level = (end - start).bit_length() - 1
+        found.append((level, start >> level))
+        start += 1 << level
+    return found
+
+
+def _root_of(start: int, end: int, nodes: Mapping[Node, bytes]) -> bytes:
+    return _joined([nodes[node] for node in _covering(start, end)])
 
 
 def _are_hashes(*values: bytes) -> bool:

@@ -181,16 +181,24 @@ _MINE = "from audit.entry where tenant_id = 'acme'"
 _FIRST = "where tenant_id = 'acme' and sequence = 1"
 _EDIT = f"update audit.entry set entry = replace(entry, 'system', 'nobody') {_FIRST}"
 _SPLICE = f"update audit.entry set entry = (select entry from audit.entry where tenant_id = 'birch' limit 1) {_FIRST}"
+_HIGHEST = "where tenant_id = 'acme' and (level, place) = (2, 0)"
+_OTHER_NODE = f"update audit.node set hash = (select hash from audit.node where tenant_id = 'birch' limit 1) {_HIGHEST}"
+_REBUILD = ("delete from audit.node where tenant_id = 'acme'", "select audit.add_nodes('{acme}', '{0}')")
+"""What docs/runbooks/checks.md says to do where the entries hold and the nodes do not."""
 TAMPERED: dict[str, tuple[tuple[str, ...], set[str]]] = {
-    "an entry is edited": ((_EDIT,), {"chain", "checkpoint"}),
-    "an entry is edited and the whole chain computed again": ((_EDIT, _REWRITE), {"checkpoint"}),
+    "an entry is edited": ((_EDIT,), {"chain", "tree", "checkpoint"}),
+    "an entry is edited and the whole chain computed again": ((_EDIT, _REWRITE), {"tree", "checkpoint"}),
+    "an entry is edited, chain and nodes computed again": ((_EDIT, _REWRITE, *_REBUILD), {"checkpoint"}),
+    "a node of the tree is changed": ((f"update audit.node set hash = sha256(hash) {_HIGHEST}",), {"tree"}),
+    "a node of the tree is deleted": ((f"delete from audit.node {_HIGHEST}",), {"tree"}),
+    "a node of another tenant's tree takes the place of one": ((_OTHER_NODE,), {"tree"}),
     "the last entry is deleted": (
         (f"delete {_MINE} and sequence = (select max(sequence) {_MINE})",),
-        {"checkpoint"},
+        {"tree", "checkpoint"},
     ),
-    "the first entry is deleted": ((f"delete {_MINE} and sequence = 1",), {"entry", "chain", "checkpoint"}),
-    "everything is deleted": ((f"delete {_MINE}",), {"checkpoint"}),
-    "an entry of another tenant takes the place of one": ((_SPLICE, _REWRITE), {"entry", "checkpoint"}),
+    "the first entry is deleted": ((f"delete {_MINE} and sequence = 1",), {"entry", "chain", "tree", "checkpoint"}),
+    "everything is deleted": ((f"delete {_MINE}",), {"tree", "checkpoint"}),
+    "an entry of another tenant takes the place of one": ((_SPLICE, _REWRITE), {"entry", "tree", "checkpoint"}),
 }
 
 
@@ -204,7 +212,7 @@ def test_what_an_owner_of_the_database_does_to_the_log_is_found_and_never_signed
     done = sign_log(seeded, whole=True)
     assert set(done.findings["tenant"]) == {ACME}
     # New entries fill the end up again: what was there before is known by the checkpoint.
-    assert set(done.findings["layer"]) >= layers & {"checkpoint"}
+    assert set(done.findings["layer"]) >= layers & {"tree", "checkpoint"}
     assert list(done.signed) == ["birch"], "one tenant's broken log must not keep another's from being signed"
 
 

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.support.audit_tree import tree_over
 from valueverse.audit import Checkpoint, entry_bytes, inclusion_proof, leaf_hash, root_hash, sign_checkpoint
 from valueverse.errors import RefusalError
 from valueverse.platform.settings import Settings
@@ -33,7 +34,10 @@ def _entry(digest: str, number: int) -> bytes:
 ENTRIES = [_entry("", 1), _entry(SENT.root.hex(), 2), _entry("", 3)]
 LEAVES = [leaf_hash(entry) for entry in ENTRIES]
 LOG = Checkpoint("valueverse/audit/acme", len(LEAVES), root_hash(LEAVES))
-PROOF = {"entry": ENTRIES[1].decode(), "proof": [one.hex() for one in inclusion_proof(LEAVES, 1, len(LEAVES))]}
+PROOF = {
+    "entry": ENTRIES[1].decode(),
+    "proof": [one.hex() for one in inclusion_proof(1, len(LEAVES), tree_over(LEAVES))],
+}
 
 
 def _answers(**changed: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 import rfc8785
 from cryptography.hazmat.primitives import serialization
 
+from tests.support.audit_tree import tree_over
 from tests.support.landing import event
 from tests.support.serving import Api, assert_problem, bearer
 from valueverse.audit import (
@@ -101,8 +102,8 @@ async def test_a_receipt_proves_what_was_sent_and_is_an_entry_of_the_log(api: Ap
     tree = read_checkpoint(receipt["receipt"], _key(signed["public_key"]), origin)
     assert (tree.size, tree.root) == (5, root_hash(leaves))
     assert receipt["root"] == tree.root.hex()
-    assert verify_inclusion(tree.root, 5, 3, leaves[3], inclusion_proof(leaves, 3, 5))
-    assert not verify_inclusion(tree.root, 5, 3, leaf_hash(b"never sent"), inclusion_proof(leaves, 3, 5))
+    assert verify_inclusion(tree.root, 5, 3, leaves[3], inclusion_proof(3, 5, tree_over(leaves)))
+    assert not verify_inclusion(tree.root, 5, 3, leaf_hash(b"never sent"), inclusion_proof(3, 5, tree_over(leaves)))
     sign_log(module_settings, whole=False)
     [entry] = await _entries(api, object=receipt["batch"])
     assert (entry["action"], entry["digest"]) == ("events.received", receipt["root"])

@@ -40,7 +40,7 @@ says: keep copies where nobody who can write the database can write.
 
 [dim]valueverse audit sign[/dim]"""
 
-_VERIFY = """Check entries, chain and signed checkpoints of an audit log; exit 1 where something does not hold.
+_VERIFY = """Check entries, chain, tree and signed checkpoints of an audit log; exit 1 where something does not hold.
 
 With FILE it needs no database: give the public key that you received apart from it by --key, and the newest signed
 note that you hold by --checkpoint. Entries that no checkpoint covers are findings there.

@@ -12,7 +12,7 @@ from valueverse.platform.queries import rows_of, value_of, values_of
 from valueverse.platform.warehouse import copy_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
     import psycopg
@@ -57,9 +57,20 @@ def newest(connection: Connection, tenants: Sequence[str]) -> list[dict[str, Any
     return rows_of(connection, query, [list(tenants)])
 
 
-def append(connection: Connection, entries: pl.DataFrame, taken: Sequence[tuple[str, int]]) -> None:
-    """Write entries (AUDIT_ENTRIES) and remove the submissions (tenant, number) that they are; the caller commits."""
+def append(
+    connection: Connection, entries: pl.DataFrame, lengths: Mapping[str, int], taken: Sequence[tuple[str, int]]
+) -> None:
+    """Write entries (AUDIT_ENTRIES) and the nodes above them, and remove the submissions that they are.
+
+    Args:
+        connection: whose caller commits.
+        entries: to write.
+        lengths: of the log of each of their tenants before.
+        taken: tenant and number of each submission.
+    """
     copy_frame(connection, "audit.entry", entries.rename({"tenant": "tenant_id"}))
+    asked = [list(lengths), list(lengths.values())]
+    connection.execute("select audit.add_nodes(%s::text[], %s::bigint[])", asked)
     connection.execute(
         "delete from audit.submitted s using unnest(%s::text[], %s::bigint[]) as t (tenant_id, submission) "
         "where s.tenant_id = t.tenant_id and s.submission = t.submission",
@@ -80,8 +91,27 @@ def logs_of(connection: Connection, tenants: Sequence[str]) -> Iterator[tuple[st
     query = """
         select tenant_id as tenant, sequence, entry, chain_hash from audit.entry
          where tenant_id = any(%s::text[]) order by tenant_id collate "C", sequence"""
-    with connection.cursor("logs", row_factory=dict_row) as cursor:
+    return _by_tenant(connection, "logs", query, tenants)
+
+
+def trees_of(connection: Connection, tenants: Sequence[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Tenant, and level, place, hash of the nodes of its log by level and place; as ``logs_of``."""
+    query = """
+        select tenant_id as tenant, level, place, hash from audit.node
+         where tenant_id = any(%s::text[]) order by tenant_id collate "C", level, place"""
+    return _by_tenant(connection, "trees", query, tenants)
+
+
+def _by_tenant(
+    connection: Connection, name: str, query: str, tenants: Sequence[str]
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    with connection.cursor(name, row_factory=dict_row) as cursor:
         cursor.itersize = 10_000
         cursor.execute(query, [list(tenants)])
         for tenant, rows in groupby(cursor, key=itemgetter("tenant")):
             yield tenant, list(rows)
+
+
+def read_as_of_now(connection: Connection) -> None:
+    """What this transaction reads, its first statement being the next one, is as of one instant."""
+    connection.execute("set transaction isolation level repeatable read, read only")

@@ -39,10 +39,11 @@ def sequence_entries(settings: Settings) -> dict[str, int]:
             store.lock(connection)
             waiting = store.submitted(connection, _AT_ONCE)
             if waiting:
-                heads = store.newest(connection, sorted({row["tenant"] for row in waiting}))
-                store.append(
-                    connection, _entries(waiting, heads), [(row["tenant"], row["submission"]) for row in waiting]
-                )
+                tenants = sorted({row["tenant"] for row in waiting})
+                heads = store.newest(connection, tenants)
+                lengths = dict.fromkeys(tenants, 0) | {row["tenant"]: row["sequence"] for row in heads}
+                taken = [(row["tenant"], row["submission"]) for row in waiting]
+                store.append(connection, _entries(waiting, heads), lengths, taken)
             connection.commit()
             done.update(row["tenant"] for row in waiting)
             if len(waiting) < _AT_ONCE:

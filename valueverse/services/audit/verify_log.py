@@ -79,21 +79,32 @@ def verified_logs(settings: Settings, tenants: Collection[str]) -> Iterator[tupl
 def _entries_of(settings: Settings, tenants: Sequence[str]) -> Iterator[Bundle]:
     """A log without its checkpoints for each of these tenants, also of those that have no entry (any more)."""
     with connect(settings, "builder") as connection:
-        found = store.logs_of(connection, tenants)
-        tenant, rows = next(found, ("", []))
-        for wanted in tenants:
-            if wanted != tenant:
-                yield _bundle(wanted, [])
-            else:
-                yield _bundle(tenant, rows)
-                tenant, rows = next(found, ("", []))
+        store.read_as_of_now(connection)
+        logs = _of_each(tenants, store.logs_of(connection, tenants))
+        trees = _of_each(tenants, store.trees_of(connection, tenants))
+        for tenant, log, tree in zip(tenants, logs, trees, strict=True):
+            yield _bundle(tenant, log, tree)
 
 
-def _bundle(tenant: str, rows: Sequence[dict[str, Any]]) -> Bundle:
+def _of_each(
+    tenants: Sequence[str], found: Iterator[tuple[str, list[dict[str, Any]]]]
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each of these tenants, of which some have none; both in the same order."""
+    tenant, rows = next(found, ("", []))
+    for wanted in tenants:
+        if wanted != tenant:
+            yield []
+        else:
+            yield rows
+            tenant, rows = next(found, ("", []))
+
+
+def _bundle(tenant: str, rows: Sequence[dict[str, Any]], tree: Sequence[dict[str, Any]]) -> Bundle:
+    nodes = [((row["level"], row["place"]), bytes(row["hash"])) for row in tree]
     known = {row["sequence"]: row for row in rows}
     places = [known.get(sequence, _MISSING) for sequence in range(1, max(known, default=0) + 1)]
     entries = [str(row["entry"]).encode() for row in places]
-    return Bundle(tenant, origin(tenant), entries, [bytes(row["chain_hash"]) for row in places], [])
+    return Bundle(tenant, origin(tenant), entries, [bytes(row["chain_hash"]) for row in places], [], nodes)
 
 
 def exported(settings: Settings, tenant: str) -> dict[str, Any]:
