@@ -16,6 +16,7 @@ from valueverse.platform.settings import get_settings
 from valueverse.services.audit.sequence_entries import newest_waiting
 from valueverse.services.ingestion.inbox import newest_request
 from valueverse.services.ingestion.landing_state import landing_state
+from valueverse.services.ingestion.topic import newest_message
 from valueverse.services.marts.dbt_project import missing_relations
 from valueverse.services.months import FIRST_DAY
 
@@ -68,15 +69,17 @@ def ranges(partitions: Mapping[str, int], *, monthly: bool) -> list[Work]:
 
 def events_to_take(instance: dg.DagsterInstance) -> list[Work]:
     """An ingestion if the landing folder has changed since the last one, or if that ended before its billing facts; and
-    if something waits in the inbox.
+    if something waits in the inbox or the topic.
     """
     settings = get_settings()
-    state, request = landing_state(settings.landing), newest_request(settings)
+    state = landing_state(settings.landing)
+    doors = {"inbox": newest_request(settings), "topic": newest_message(settings)}
+    waits = [f"{door}:{newest}" for door, newest in doors.items() if newest is not None]
     unfinished = newest_id(instance, LANDING) > newest_id(instance, FACTS)
     changed = bool(state) and (unfinished or state != recorded_state(instance))
-    if request is None:
+    if not waits:
         return [Work(state)] if changed else []
-    return [Work(f"{state}:inbox:{request}")]
+    return [Work(":".join([state, *waits]))]
 
 
 def unbooked_invoices(instance: dg.DagsterInstance) -> list[Work]:

@@ -61,6 +61,14 @@ def inbox(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return requests
 
 
+@pytest.fixture
+def topic(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Ends of the topic while something waits there."""
+    ends: list[int] = []
+    monkeypatch.setattr("pipelines.pending.newest_message", lambda settings: max(ends, default=None))
+    return ends
+
+
 def test_a_new_file_asks_for_one_ingestion(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inbox: list[int]
 ) -> None:
@@ -81,17 +89,20 @@ def test_a_new_file_asks_for_one_ingestion(
     assert len(_tick(landing_changed, instance).run_requests) == 1
 
 
-def test_what_waits_in_the_inbox_asks_for_an_ingestion_and_what_comes_after_for_another(
-    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inbox: list[int]
-) -> None:
+@pytest.mark.parametrize("door", ["inbox", "topic"])
+def test_what_waits_in_inbox_or_topic_asks_for_an_ingestion_and_what_comes_after_for_another(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inbox: list[int], topic: list[int],
+    door: str,
+) -> None:  # fmt: skip
     monkeypatch.setenv("VALUEVERSE_HOME", str(tmp_path))
-    inbox.append(7)
+    waiting = inbox if door == "inbox" else topic
+    waiting.append(7)
     (first,) = _tick(landing_changed, instance).run_requests
     (same,) = _tick(landing_changed, instance).run_requests
-    inbox.append(8)
+    waiting.append(8)
     (later,) = _tick(landing_changed, instance).run_requests
     assert first.run_key == same.run_key != later.run_key
-    inbox.clear()
+    waiting.clear()
     _record(instance, LANDING, None)
     _record(instance, FACTS, None)
     assert _tick(landing_changed, instance).run_requests == []

@@ -28,6 +28,7 @@ HANDBOOK: dict[str, list[str]] = {
         "settings.md",
         "cookbook.md",
         "api.md",
+        "kafka.md",
         "clients.md",
         "people.md",
         "migrate.md",

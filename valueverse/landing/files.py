@@ -40,6 +40,8 @@ class LandingFile:
         refused: why it is refused before it is read; empty for most.
         receipts: from which line on its events were received when, of a file that was put together of requests; empty:
             all of them are received as it is taken.
+        offsets: from which line on its events are which messages of a partition, of a file that was put together of
+            messages; empty for others.
     """
 
     tenant: str
@@ -50,6 +52,7 @@ class LandingFile:
     stamp: tuple[int, ...] = ()
     refused: str = ""
     receipts: tuple[tuple[int, datetime], ...] = ()
+    offsets: tuple[tuple[int, int], ...] = ()
 
     def changed(self) -> bool:
         """Whether the file is another one than the one hashed."""

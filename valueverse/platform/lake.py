@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
-from deltalake import ColumnProperties, CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from valueverse.errors import RefusalError
@@ -74,6 +74,10 @@ class Opened:
         return listed.select(
             pl.col(f"partition.{self.table.partition_by}").alias("date"), "path", pl.col("num_records").alias("rows")
         ).cast(LAKE_FILES)
+
+    def position(self, application: str) -> int | None:
+        """How far an application has written, as its newest commit says (Delta's application transactions)."""
+        return None if self.found is None else self.found.transaction_version(application)
 
     def counted(self, column: str) -> int | None:
         """Rows in which ``column`` is not null, as the table's log says without reading a file; None: it does not."""
@@ -173,10 +177,20 @@ class Lake:
         self._write(table, _ordered(table, frame), "append")
 
     def append_all(
-        self, table: LakeTable, frames: Iterable[pl.DataFrame], *, metadata: Mapping[str, str] | None = None
+        self,
+        table: LakeTable,
+        frames: Iterable[pl.DataFrame],
+        *,
+        metadata: Mapping[str, str] | None = None,
+        positions: Mapping[str, int] | None = None,
     ) -> None:
-        """Add the rows of many frames in one commit that carries ``metadata``, one frame in memory at a time."""
-        self._write(table, _reader(table, frames), "append", metadata=metadata)
+        """Add the rows of many frames in one commit, one frame in memory at a time.
+
+        Args:
+            metadata: what the commit carries.
+            positions: how far applications have written with this commit, for ``Opened.position``.
+        """
+        self._write(table, _reader(table, frames), "append", metadata=metadata, positions=positions)
 
     def overwrite(self, table: LakeTable, frame: pl.DataFrame) -> None:
         """Replace the whole table in one commit."""
@@ -235,6 +249,7 @@ class Lake:
         predicate: str | None = None,
         *,
         metadata: Mapping[str, str] | None = None,
+        positions: Mapping[str, int] | None = None,
         found: DeltaTable | None = None,
     ) -> None:
         """Commit; ``found`` is the table as it was just opened, which costs more the longer its history is."""
@@ -245,7 +260,10 @@ class Lake:
                 rows,
                 partition_by=[table.partition_by] if table.partition_by else None,
                 writer_properties=_WRITER,
-                commit_properties=CommitProperties(custom_metadata=dict(metadata or {})),
+                commit_properties=CommitProperties(
+                    custom_metadata=dict(metadata or {}),
+                    app_transactions=[Transaction(name, place) for name, place in (positions or {}).items()],
+                ),
                 configuration=None if found else _SETTINGS,
                 **options,
             )

@@ -37,10 +37,13 @@ FIELDS = {
     "events_a_minute_of": "events_a_minute_of",
     "otlp_endpoint": "otlp_endpoint",
     "trace_ratio": "trace_ratio",
+    "kafka_brokers": "kafka_brokers",
+    "kafka_topic": "kafka_topic",
+    "kafka_properties": "kafka_properties",
 }
 """Key -> field of ``Settings``. Addresses with passwords are no keys: the file is meant for version control."""
 
-_PATHS = {"catalog", "home", "landing", "lake", "audit_dir", "fonts"}
+_PATHS = {"catalog", "home", "landing", "lake", "audit_dir", "fonts", "kafka_properties"}
 
 
 @dataclass(frozen=True)

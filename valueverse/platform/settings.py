@@ -84,6 +84,16 @@ class Settings(BaseSettings):
     )
     events_a_minute_of: str = Field(default="", description="the same of single tenants: acme=5000, birch=20000")
 
+    kafka_brokers: str | None = Field(
+        default=None,
+        pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$",
+        description="host:port of brokers, comma-separated, whose topic events come through; None: no Kafka",
+    )
+    kafka_topic: str = Field(default="valueverse.events", pattern=r"^[a-zA-Z0-9._-]{1,249}$", description="that topic")
+    kafka_properties: Path | None = Field(
+        default=None, description="file with further properties of librdkafka, name=value on each line: TLS, SASL"
+    )
+
     app_url: str = Field(
         default="http://127.0.0.1:3000",
         pattern=r"^https?://[^\s?#]+[^\s?#/]$",
@@ -121,7 +131,14 @@ class Settings(BaseSettings):
     vault_key: str = Field(default="valueverse", pattern=r"^[\w.-]+$", description="the key of that engine")
 
     @field_validator(
-        "home", "external_secrets_dir", "external_landing", "external_audit_dir", "catalog", "fonts", "project_file"
+        "home",
+        "external_secrets_dir",
+        "external_landing",
+        "external_audit_dir",
+        "catalog",
+        "fonts",
+        "project_file",
+        "kafka_properties",
     )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
@@ -137,6 +154,8 @@ class Settings(BaseSettings):
         "fonts",
         "otlp_endpoint",
         "smtp_url",
+        "kafka_brokers",
+        "kafka_properties",
         mode="before",
     )
     @classmethod

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.broker import Broker
 from tests.support.inbox import receive
 from tests.support.landing import event
+from valueverse.platform.lake import Lake
 from valueverse.platform.stores import inbox_store
 from valueverse.platform.telemetry.logs import make_log
 from valueverse.platform.warehouse import connect
 from valueverse.services.audit.sign_log import sign_log
+from valueverse.services.ingestion.topic import topic_lags
+from valueverse.services.lake_tables import EVENTS_TABLE
+from valueverse.services.operations.findings import business_findings, topic_sentence
 from valueverse.services.operations.installation_metrics import InstallationMetrics, _by_stage
+from valueverse.services.operations.installation_status import read_status
 from valueverse.services.webhooks.endpoints import add_endpoint, send_test
 
 if TYPE_CHECKING:
@@ -89,3 +95,26 @@ def test_runs_that_no_stage_asked_for_share_one_name() -> None:
         ("other", "failure"): (3, 9.0),
         ("billing", None): (2, 0.0),
     }
+
+
+def test_each_partition_has_its_lag_and_a_topic_that_does_not_answer_is_named(settings: Settings) -> None:
+    assert not any("topic" in name for name in values(settings))
+    broker, sink = Broker(), io.BytesIO()
+    with_topic = settings.model_copy(update={"kafka_brokers": broker.address, "kafka_topic": "lag"})
+    broker.send("lag", [("acme", event("1")), ("acme", event("2"))], 1)
+    Lake(settings.lake_url).append_all(
+        EVENTS_TABLE, [], positions={one.application: one.partition for one in topic_lags(with_topic)}
+    )
+    found = values(with_topic)
+    assert [found[f"valueverse_topic_{name} 1"] for name in ("waiting_messages", "next_offset", "problem")] == [1, 1, 0]
+    assert found["valueverse_topic_problem 2"] == 1
+    assert found["valueverse_topic_readable"] == 1
+    status = read_status(with_topic, datetime.now(UTC))
+    assert [one["partition"] for one in status.topic] == [1, 2, 3]
+    assert "1 message waits from offset 1 on" in topic_sentence(status.topic[0])
+    assert any("was made again" in one.what for one in business_findings(with_topic, status))
+    away = with_topic.model_copy(update={"kafka_topic": "nowhere"})
+    assert values(away, sink)["valueverse_topic_readable"] == 0
+    assert b"VALUEVERSE_KAFKA_TOPIC" in sink.getvalue()
+    assert any("make it" in one for one in read_status(away, datetime.now(UTC)).unknown)
+    broker.stop()

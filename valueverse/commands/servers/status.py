@@ -165,13 +165,16 @@ def _refused(found: InstallationStatus) -> Iterator[RenderableType]:
 def _landing(found: InstallationStatus) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    from valueverse.services.operations.findings import inbox_sentence
+    from valueverse.services.operations.findings import inbox_sentence, topic_sentence
 
     if found.untaken:
         yield f"{len(found.untaken):,} landing files wait for ingestion: {_some(found.untaken)}"
     for one in found.business.inbox[:_SHOWN]:
         yield inbox_sentence(one)
     yield from _more(found.business.inbox)
+    for part in found.topic[:_SHOWN]:
+        yield Text(topic_sentence(part), style="yellow" if part["problem"] else "")
+    yield from _more(found.topic)
     for one in found.ignored[:_SHOWN]:
         yield Text(f"not taken from the landing folder: {one['name']}: {one['reason']}", style="yellow")
     yield from _more(found.ignored)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 FOUNDING = ("billing.tenant.created", CATALOG_PUBLISHED)
+NO_TENANT = "the key of the message names no tenant: send it again with the tenant's key as the key of the message"
 IS_FOUNDING = pl.col("type").is_in(FOUNDING)
 
 
@@ -35,8 +36,27 @@ def validated(file: LandingFile, moment: datetime) -> Iterator[pl.DataFrame]:
     """
     for lines in read_chunks(file):
         with guarded():
-            judged = judged_lines(lines, file.tenant, _received(file, moment), file.name, file.file_hash)
-        yield judged
+            # A column: looked up within the checks' conditions, Polars 2.1 loses its way among the lines.
+            received = lines.with_columns(_received(file, moment).alias("receipt"))
+            judged = judged_lines(received, file.tenant, pl.col("receipt"), file.name, file.file_hash).drop("receipt")
+        yield _placed(file, judged)
+
+
+def _placed(file: LandingFile, judged: pl.DataFrame) -> pl.DataFrame:
+    """Lines of messages: ``line`` is the offset, and what names no tenant is refused."""
+    if not file.offsets:
+        return judged
+    lines, offsets = (pl.Series(values, dtype=pl.Int64) for values in zip(*file.offsets, strict=True))
+    run = pl.lit(lines).search_sorted(pl.col("line"), side="right") - 1
+    offset = pl.lit(offsets).gather(run) + pl.col("line") - pl.lit(lines).gather(run)
+    placed = judged.with_columns(offset.alias("line"))
+    if file.tenant:
+        return placed
+    # A number of a card stays the reason: its line is quarantined without its text.
+    instrument = (pl.col("reason") == "payment_instrument").fill_null(value=False)
+    stray = {"reason": "unknown_tenant", "message": NO_TENANT, "path": "key"}
+    columns = [pl.when(instrument).then(name).otherwise(pl.lit(text)).alias(name) for name, text in stray.items()]
+    return placed.with_columns(*columns, pl.lit(None, pl.String).alias("tenant"))
 
 
 def unreadable_file(file: LandingFile, refusal: RefusalError, moment: datetime) -> pl.DataFrame:
@@ -93,6 +113,11 @@ class Founders:
     def __init__(self, known: set[str], files: Sequence[LandingFile], moment: datetime) -> None:
         self._known, self._files, self._moment = known, files, moment
         self._strangers: set[str] = set()
+
+    def look_into(self, files: Sequence[LandingFile]) -> None:
+        """Further files of the run, which may found tenants too."""
+        self._files = [*self._files, *files]
+        self._strangers -= {file.tenant for file in files}
 
     def known_only(self, judged: pl.DataFrame) -> pl.DataFrame:
         """Refuse events of tenants that nobody has created."""

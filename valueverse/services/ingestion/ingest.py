@@ -1,4 +1,4 @@
-"""Landing files and the inbox -> events of the lake: read, validate, dedup for ever, quarantine with reasons.
+"""Landing files, inbox and topic -> events of the lake: read, validate, dedup for ever, quarantine with reasons.
 
 Order of writes: quarantine (keyed by file and hash, so writing it again changes nothing), then the events with their
 files as commit metadata: the one point at which a file is taken. Killed before it, the next run takes the file from the
@@ -29,12 +29,13 @@ from valueverse.services.ingestion.invalidation import invalidated_between
 from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from valueverse.platform.lake import Lake
     from valueverse.platform.spool import Spool
     from valueverse.services.ingestion.inbox import Inbox
+    from valueverse.services.ingestion.topic import Topic
 
 _BATCH_BYTES = 256 * 2**20
 """Bytes of files taken in one commit; memory is bounded by the parts in which they are settled."""
@@ -84,9 +85,10 @@ def ingest(
     received_at: datetime,
     *,
     inbox: Inbox | None = None,
+    topic: Topic | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> IngestionReport:
-    """Take every landing file, and everything in the inbox, that is not taken yet.
+    """Take every landing file, and everything in the inbox and the topic, that is not taken yet.
 
     Running again, also after a kill at any point, changes nothing.
 
@@ -98,6 +100,8 @@ def ingest(
         before = taken_files(lake)
         moment = _after(received_at, before)
         known = set(zip(before["file"], before["file_hash"], strict=True))
+        if topic is not None:
+            topic.look()
         found, ignored = landing_files(landing)
         if inbox is not None:
             received, damaged = inbox.files()
@@ -113,9 +117,12 @@ def ingest(
             ignored += changed
         if inbox is not None:
             inbox.drained(set(taken["file"]))
+        if topic is not None:
+            taken = _take_topic(context, topic, founders, taken)
+            ignored += topic.ignored
     for one in ignored:
         report_progress(f"left alone: {one.name}: {one.reason}")
-    files = taken.filter(pl.col("ingested_at") == moment) if fresh else taken.clear()
+    files = taken.filter(pl.col("ingested_at") == moment)
     published = pl.concat([_unpublished(lake, before), files]).unique(
         ["tenant_id", "file", "file_hash"], maintain_order=True
     )
@@ -174,8 +181,21 @@ def _batches(files: list[LandingFile]) -> Iterator[list[LandingFile]]:
         yield batch
 
 
+def _take_topic(context: IngestContext, topic: Topic, founders: Founders, taken: pl.DataFrame) -> pl.DataFrame:
+    """Take what waits in the topic, a commit for each round: the manifest with its files."""
+    for found in topic.rounds(context.lake, context.moment):
+        founders.look_into(found.files)
+        rows, _ = _take(context, found.files, founders, taken, found.positions)
+        taken = pl.concat([taken, rows])
+    return taken
+
+
 def _take(
-    context: IngestContext, batch: list[LandingFile], founders: Founders, taken: pl.DataFrame
+    context: IngestContext,
+    batch: list[LandingFile],
+    founders: Founders,
+    taken: pl.DataFrame,
+    positions: Mapping[str, int] | None = None,
 ) -> tuple[pl.DataFrame, list[Ignored]]:
     """Take one batch of files in one commit: their rows of the manifest, and the files that changed meanwhile."""
     seen = {(row["tenant_id"], row["file_hash"]): row for row in taken.iter_rows(named=True)}
@@ -190,10 +210,11 @@ def _take(
             rows.append(_again(file, first, context.moment))
     with spool_folder(context.home) as folder:
         settled, whole, changed = _settled(context, new, founders, folder)
-        rows += [settled.counts[file.name].row(file, context.moment) for file in whole]
+        # What names no tenant is in nobody's manifest.
+        rows += [settled.counts[file.name].row(file, context.moment) for file in whole if file.tenant]
         files = pl.DataFrame(rows, schema=INGESTED_FILES)
         _write_quarantine(context.lake, settled.refused, whole)
-        context.lake.append_all(EVENTS_TABLE, settled.accepted, metadata=as_metadata(files))
+        context.lake.append_all(EVENTS_TABLE, settled.accepted, metadata=as_metadata(files), positions=positions)
     with _index_writable():
         context.index.add(context.lake.state(EVENTS_TABLE))
     return files.with_columns(pl.lit(context.lake.version(EVENTS_TABLE), pl.Int64).alias("version")), changed

@@ -1,12 +1,14 @@
-"""One ingestion: landing files and the inbox into the lake, their outcomes into the warehouse, the dates they touch."""
+"""One ingestion: files, inbox and topic into the lake, their outcomes into the warehouse, the dates they touch."""
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.platform.kafka.topic_reader import TopicReader
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.ingestion import IGNORED_FILES
 from valueverse.services.ingestion.file_manifest import record_published
@@ -15,8 +17,10 @@ from valueverse.services.ingestion.inbox import Inbox
 from valueverse.services.ingestion.ingest import IngestionReport, ingest
 from valueverse.services.ingestion.invalidation import invalidated_between
 from valueverse.services.ingestion.landing_state import landing_state
+from valueverse.services.ingestion.topic import Topic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date, datetime
 
     from valueverse.platform.isolation import Failure
@@ -57,7 +61,7 @@ class LandingReport:
 
 
 def run_ingestion(settings: Settings, lake: Lake, since: datetime, now: datetime) -> LandingReport:
-    """Take the landing files and what came by the API.
+    """Take the landing files, what came by the API, and what waits in the topic.
 
     Args:
         settings: where landing folder, dedup index and warehouse are.
@@ -66,12 +70,22 @@ def run_ingestion(settings: Settings, lake: Lake, since: datetime, now: datetime
         now: the received-at instant of the new events, at the earliest.
     """
     state = landing_state(settings.landing)
-    with connect(settings, "builder", autocommit=True) as connection:
+    with connect(settings, "builder", autocommit=True) as connection, _topic(settings) as topic:
         inbox = Inbox(connection, settings.home / "inbox")
-        report = ingest(lake, settings.landing, settings.home / "index", now, inbox=inbox)
+        report = ingest(lake, settings.landing, settings.home / "index", now, inbox=inbox, topic=topic)
     with connect(settings, "builder") as connection:
         unrecorded = publish_ingestion(connection, report)
     if not unrecorded:
         record_published(lake)
     dates = pl.concat([report.touched["event_date"], invalidated_between(lake, since, now)["event_date"]])
     return LandingReport(report, state, sorted(dates.unique()), unrecorded)
+
+
+@contextmanager
+def _topic(settings: Settings) -> Iterator[Topic | None]:
+    """The topic that the settings name, if they do."""
+    if settings.kafka_brokers is None:
+        yield None
+        return
+    with closing(TopicReader(settings)) as reader:
+        yield Topic(settings.kafka_topic, reader, settings.home / "topic")

@@ -22,6 +22,7 @@ _UNPRICED = (
     "correct the price, override or usage that the line reads by another event; the next billing run bills it "
     "(docs/runbooks/checks.md#every_period_is_billed)"
 )
+_REMADE = "then `valueverse status` lists it no more (docs/runbooks/alerts.md#topicproblem)"
 _LISTS = "status` lists it no more"
 _SHOWN = 10
 
@@ -33,6 +34,9 @@ def business_findings(settings: Settings, status: InstallationStatus) -> Iterato
     yield from _failed(settings, status)
     yield from _held(settings, status)
     yield from _waiting(status)
+    for one in status.topic:
+        if one["problem"]:
+            yield Finding("wrong", topic_sentence(one), settings.kafka_topic, _REMADE)
     yield from _refused(status)
     yield from _ignored(settings, status)
 
@@ -65,6 +69,9 @@ def _waiting(status: InstallationStatus) -> Iterator[Finding]:
         yield Finding("note", what, _some(status.untaken), cure)
     for one in status.business.inbox:
         yield Finding("note", f"{inbox_sentence(one)}, and {DAEMON} does not run", f"tenant {one['tenant']}", cure)
+    for part in status.topic:
+        place = f"partition {part['partition']}"
+        yield Finding("note", f"{topic_sentence(part)}, and {DAEMON} does not run", place, cure)
     for stage in status.stages():
         if stage["waiting"]:
             what = f"{_count(stage['waiting'], 'range')} of partitions of {stage['stage']} out of date"
@@ -93,6 +100,13 @@ def _ignored(settings: Settings, status: InstallationStatus) -> Iterator[Finding
     if len(status.ignored) > _SHOWN:
         more = f"{len(status.ignored) - _SHOWN} more files are not taken"
         yield Finding("wrong", more, str(settings.landing), "`valueverse status --json` lists all")
+
+
+def topic_sentence(one: dict[str, Any]) -> str:
+    """``partition 3 of the topic: 12 messages wait from offset 40 on``, and what is wrong with it."""
+    waits = "waits" if one["waiting"] == 1 else "wait"
+    what = f"{_number(one['waiting'], 'message')} {waits} from offset {one['next_offset']} on"
+    return f"partition {one['partition']} of the topic: {one['problem'] or what}"
 
 
 def inbox_sentence(one: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from valueverse.errors import RefusalError
 from valueverse.platform.stores import metrics_store as store
 from valueverse.platform.warehouse import connect
 from valueverse.services.audit.checkpoints import newest_checkpoint
+from valueverse.services.ingestion.topic import topic_lags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -52,6 +53,32 @@ class InstallationMetrics(Collector):
             readable.add_metric([name], int(found is not None))
             yield from found or []
         yield readable
+        if self._settings.kafka_brokers is not None:
+            yield from self._topic()
+
+    def _topic(self) -> Iterator[Metric]:
+        """How far ingestion is behind in each partition; Kafka, or the lake, that does not answer is named too."""
+        readable = _gauge("valueverse_topic_readable", "1: Kafka and the lake answered this scrape, else 0.", 1)
+        try:
+            lags = topic_lags(self._settings)
+        except RefusalError as refusal:
+            self._log.warning("metrics of the topic are missing", reason=refusal.message)
+            yield _gauge(readable.name, readable.documentation, 0)
+            return
+        part = ["partition"]
+        waiting = GaugeMetricFamily(
+            "valueverse_topic_waiting_messages", "Messages that ingestion has not taken yet.", labels=part
+        )
+        taken = GaugeMetricFamily(
+            "valueverse_topic_next_offset", "The first offset that ingestion has not taken.", labels=part
+        )
+        problem = GaugeMetricFamily(
+            "valueverse_topic_problem", "1: messages are lost, or ingestion leaves the partition alone.", labels=part
+        )
+        for one in lags:
+            for family, value in ((waiting, one.waiting), (taken, one.next_offset), (problem, int(bool(one.problem)))):
+                family.add_metric([str(one.partition)], value)
+        yield from (waiting, taken, problem, readable)
 
     def _read(
         self, database: str, read: Callable[[Settings, psycopg.Connection], Iterator[Metric]]

@@ -22,6 +22,7 @@ from valueverse.platform.stores import held_invoice_store, held_store, inbox_sto
 from valueverse.platform.warehouse import connect
 from valueverse.services.ingestion.file_manifest import taken_files
 from valueverse.services.ingestion.landing_state import files_without_events
+from valueverse.services.ingestion.topic import topic_lags
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,6 +68,8 @@ class InstallationStatus:
         business: what the warehouse and Dagster know.
         ignored: names in the landing folder that add no event, and why.
         untaken: landing files that no ingestion has taken yet.
+        topic: partition, next_offset, end, waiting and problem of each partition with messages that no ingestion has
+            taken yet, or with a problem.
         disk: place, free and total bytes of the disks that the installation writes to.
     """
 
@@ -77,6 +80,7 @@ class InstallationStatus:
     business: Business
     ignored: list[dict[str, str]]
     untaken: list[str]
+    topic: list[dict[str, Any]]
     disk: list[dict[str, Any]]
 
     @property
@@ -110,6 +114,7 @@ class InstallationStatus:
             "rejected": self.business.rejected,
             "ignored": self.ignored,
             "untaken": self.untaken,
+            "topic": self.topic,
             "inbox": [one | {"oldest": utc_text(one["oldest"])} for one in self.business.inbox],
             "disk": self.disk,
             "needs_attention": self.needs_attention,
@@ -122,7 +127,8 @@ def read_status(settings: Settings, moment: datetime) -> InstallationStatus:
     business = _business(settings, unknown)
     ignored, untaken = _landing(settings, unknown)
     servers = supervisor.status(settings)
-    return InstallationStatus(settings.home, moment, servers, unknown, business, ignored, untaken, _disk(settings))
+    topic, disk = _topic(settings, unknown), _disk(settings)
+    return InstallationStatus(settings.home, moment, servers, unknown, business, ignored, untaken, topic, disk)
 
 
 def _business(settings: Settings, unknown: list[str]) -> Business:
@@ -162,6 +168,16 @@ def _landing(settings: Settings, unknown: list[str]) -> tuple[list[dict[str, str
     except RefusalError as refusal:
         unknown.append(refusal.message)
         return [], []
+
+
+def _topic(settings: Settings, unknown: list[str]) -> list[dict[str, Any]]:
+    try:
+        lags = topic_lags(settings)
+    except RefusalError as refusal:
+        unknown.append(refusal.message)
+        return []
+    shown = ("partition", "next_offset", "end", "waiting", "problem")
+    return [{name: getattr(one, name) for name in shown} for one in lags if one.waiting or one.problem]
 
 
 def _disk(settings: Settings) -> list[dict[str, Any]]:
