@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import duckdb
 import psycopg
 
 from valueverse.errors import RefusalError
@@ -129,7 +128,11 @@ def is_shared(error: BaseException) -> bool:
         if error.sqlstate is None:
             return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
         return not error.sqlstate.startswith(_DATA_CLASSES)
-    return isinstance(error, OSError | duckdb.IOException)
+    if isinstance(error, OSError):
+        return True
+    import duckdb  # servers that never query by it start without it
+
+    return isinstance(error, duckdb.IOException)
 
 
 def is_panic(error: BaseException) -> bool:

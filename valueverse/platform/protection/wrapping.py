@@ -16,7 +16,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from valueverse.platform.access.secrets import secret
-from valueverse.platform.protection.transit import TransitWrapper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,6 +156,8 @@ def wrapping_of(settings: Settings) -> Wrapping:
     local = LocalWrapper(settings.secrets_dir)
     if settings.vault_url is None:
         return Wrapping(local)
+    from valueverse.platform.protection.transit import TransitWrapper  # its client takes long to import
+
     transit = TransitWrapper(
         settings.vault_url, settings.vault_mount, settings.vault_key, settings.secrets_dir / "vault_token"
     )
