@@ -91,17 +91,17 @@ def server(
 
 def test_invoices_come_over_the_wire_to_the_right_tenant(server: Server) -> None:
     headers = server.sign_in("acme")
-    listed = httpx.get(f"{server.address}/v1/invoices", headers=headers).json()["data"]
+    listed = httpx.get(f"{server.address}/v1/invoices", headers=headers, timeout=60).json()["data"]
     assert [row["total"] for row in listed] == ["71.12", "71.12"]
-    answer = httpx.get(f"{server.address}/v1/invoices/acme-000001", headers=headers)
+    answer = httpx.get(f"{server.address}/v1/invoices/acme-000001", headers=headers, timeout=60)
     assert answer.content == canonical(invoice_document("acme", "acme-000001")).encode()
-    other = httpx.get(f"{server.address}/v1/invoices/acme-000001", headers=server.sign_in("birch"))
+    other = httpx.get(f"{server.address}/v1/invoices/acme-000001", headers=server.sign_in("birch"), timeout=60)
     assert (other.status_code, other.headers["content-type"]) == (404, "application/problem+json")
 
 
 def test_the_log_is_json_without_secrets(server: Server) -> None:
     headers = server.sign_in("acme")
-    httpx.get(f"{server.address}/v1/invoices", headers=headers)
+    httpx.get(f"{server.address}/v1/invoices", headers=headers, timeout=60)
     text = server.log.read_text()
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     assert any(line["event"] == "request" and line["route"] == "/v1/invoices" for line in lines)
@@ -128,7 +128,7 @@ def test_counts_of_all_worker_processes_are_one_sum(server: Server, module_setti
         before = requests_of_health()
         for _ in range(40):
             # A connection each, so that the kernel gives some of them to either worker.
-            assert httpx.get(f"{server.address}/healthz").status_code == 200
+            assert httpx.get(f"{server.address}/healthz", timeout=60).status_code == 200
         assert requests_of_health() == before + 40
     finally:
         exported.shutdown()
@@ -136,7 +136,7 @@ def test_counts_of_all_worker_processes_are_one_sum(server: Server, module_setti
         exported.server_close()
     counting = list((module_settings.metrics_dir / "api").glob("counter_*.db"))
     assert len(counting) == 2
-    assert httpx.get(f"{server.address}/metrics").status_code == 404
+    assert httpx.get(f"{server.address}/metrics", timeout=60).status_code == 404
 
 
 @pytest.mark.security
@@ -165,7 +165,7 @@ def test_a_malformed_request_is_answered_or_dropped_and_the_server_lives(server:
     assert b"set-cookie" not in head
     assert b" 500 " not in head
     assert b"Traceback" not in answer
-    assert httpx.get(f"{server.address}/healthz").status_code == 200
+    assert httpx.get(f"{server.address}/healthz", timeout=60).status_code == 200
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +257,9 @@ def test_huge_slow_compressed_endless_and_broken_bodies_take_bounded_memory_and_
             answers = list(pool.map(lambda attack: _endless(address, key, *attack), attacks))
         assert all(b" 413 " in one or one == b"" for one in answers), answers
         assert any(b" 413 " in one for one in answers)
-        sent = httpx.post(f"{server.address}/v1/events", json=event("e-1"), headers=bearer(server.keys["birch"]))
+        sent = httpx.post(
+            f"{server.address}/v1/events", json=event("e-1"), headers=bearer(server.keys["birch"]), timeout=60
+        )
         assert sent.status_code == 202
     finally:
         over.set()

@@ -34,7 +34,7 @@ class Server:
     keys: dict[str, str]
 
     def sign_in(self, tenant: str) -> dict[str, str]:
-        answer = httpx.post(f"{self.address}/v1/sessions", headers=bearer(self.keys[tenant]))
+        answer = httpx.post(f"{self.address}/v1/sessions", headers=bearer(self.keys[tenant]), timeout=60)
         assert answer.status_code == 200, answer.text
         return bearer(answer.json()["access_token"])
 
@@ -112,7 +112,7 @@ def wait_until_ready(server: Server) -> None:
     deadline = time.monotonic() + 600
     while True:
         try:
-            if httpx.get(f"{server.address}/readyz").status_code == 200:
+            if httpx.get(f"{server.address}/readyz", timeout=60).status_code == 200:
                 return
         except httpx.TransportError:
             pass

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pyarrow as pa
 import pytest
 import stripe
@@ -19,6 +20,7 @@ from openmeter import Client as OpenMeter
 from orb import Orb
 
 from tests.support.metered_world import LARGE, metered_world, month_begins
+from tests.support.serving import bearer
 from tests.support.serving_process import running
 from valueverse.platform.warehouse import connect
 
@@ -212,6 +214,9 @@ def test_openmeters_client_reads_meters_and_what_they_come_to(server: Server) ->
 
 
 def test_lagos_client_reads_what_a_subscription_has_used_so_far(server: Server) -> None:
+    # Lago's client waits five seconds at most, and the first question of a process loads what it is answered with.
+    first = f"{server.address}/compat/lago/api/v1/customers/c1/current_usage?external_subscription_id=s1"
+    assert httpx.get(first, headers=bearer(server.keys["acme"]), timeout=60).status_code == 200
     customers = Lago(api_key=server.keys["acme"], api_url=f"{server.address}/compat/lago/").customers
     usage = customers.current_usage("c1", "s1")
     assert datetime.fromisoformat(usage.from_datetime) == month_begins()

@@ -192,7 +192,9 @@ def test_runs_and_fees_of_another_tenant_are_not_there_and_each_route_needs_its_
         assert_problem(send(servers, "executor", "birch", method, path, body), 404, "not-found")
         assert_problem(send(servers, "executor", wrong, method, path, body), 403, "insufficient-scope")
     assert send(servers, "executor", "birch", "GET", "/fee-proposals").json()["data"] == []
-    assert_problem(httpx.get(f"{servers['executor'].address}/v1/runs/{run}", headers=bearer("x")), 401, "invalid-token")
+    assert_problem(
+        httpx.get(f"{servers['executor'].address}/v1/runs/{run}", headers=bearer("x"), timeout=60), 401, "invalid-token"
+    )
 
 
 def test_what_cannot_be_run_or_explained_is_refused_with_its_place(servers: dict[str, Server]) -> None:
