@@ -56,7 +56,7 @@ dev: $(RUN) ## Start PostgreSQL, Valkey, Dagster and the API, and print their ad
 down: $(RUN) ## Stop all servers
 	@$(BIN)/valueverse down
 
-status: $(RUN) ## Servers, stages, failed runs, held tenants, what was refused or not taken, disk
+status: $(RUN) ## Servers, stages, background work, failed runs, held tenants, what was refused or not taken, disk
 	@$(BIN)/valueverse status
 
 logs: $(RUN) ## Follow the servers' logs; NAME=api for one

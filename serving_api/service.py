@@ -95,11 +95,6 @@ class Service:
         return Hashing()
 
     @cached_property
-    def mailing(self) -> CapacityLimiter:
-        """How many mails are handed to a mail server at once."""
-        return CapacityLimiter(2)
-
-    @cached_property
     def sealing(self) -> CapacityLimiter:
         """How many secrets are sealed or opened at once: each holds a connection, and may ask a server of keys."""
         return CapacityLimiter(2)

@@ -52,6 +52,7 @@ class Work:
 
     errors: dict[str, BaseException] = field(default_factory=dict)
     hang: bool = False
+    forgets: bool = False
     done: list[Job] = field(default_factory=list)
     given_up: list[tuple[str, str]] = field(default_factory=list)
     at_once: int = 0
@@ -72,6 +73,8 @@ class Work:
         self.done.append(job)
 
     async def give_up(self, _: Settings, job: Job, failure: Failure) -> None:
+        if self.forgets:
+            raise OSError("away")
         self.given_up.append((job.tenant, failure.code))
 
     def worker(self, settings: Settings, at_once: int = 1) -> Worker:
@@ -148,6 +151,26 @@ async def test_a_failing_tenants_job_is_tried_again_later_and_given_up_and_the_o
     assert work.given_up == [("birch", "bad_catalog"), ("acme", "oserror")]
     assert left(world)[0] == ("acme", "failed", 3)
     assert b"whsec_abc" not in work.sink.getvalue()
+
+
+async def test_a_job_whose_object_does_not_say_yet_that_it_was_given_up_stays_until_it_does(world: Settings) -> None:
+    work = Work(errors={"acme": RefusalError("bad_catalog", "no price", "plans")}, forgets=True)
+    defer(world, ("acme", "1"), ("acme", "2"))
+    with connect(world, "builder") as connection:
+        connection.execute(
+            "update queue.procrastinate_jobs set status = 'doing', attempts = 2 where args ->> 'key' = '2'"
+        )
+    with pytest.raises(OSError, match="away"):
+        await work.worker(world).run_due()  # of a dead worker
+    assert left(world) == [("acme", "todo", 0), ("acme", "doing", 2)]
+    with connect(world, "builder") as connection:
+        connection.execute("delete from queue.procrastinate_jobs where status = 'doing'")
+    await work.worker(world).run_due()
+    assert left(world) == [("acme", "todo", 1)]
+    work.forgets = False
+    make_due(world)
+    await work.worker(world).run_due()
+    assert (left(world), work.given_up) == ([("acme", "failed", 2)], [("acme", "bad_catalog")])
 
 
 async def test_attempts_that_failed_together_do_not_come_back_together() -> None:

@@ -289,7 +289,7 @@ async def _people(running: Api, settings: Settings, tenant: str, asked: dict[str
         made = (await post("/v1/invitations", json={"email": email, "role": "viewer"}, headers=asked)).json()
         yield f"invited {email}", f"{made['role']} {made['state']}"
     await running.client.delete(f"/v1/invitations/{made['id']}", headers=asked)
-    accepted = {"token": token_in(mails(settings, "stays@example.com")[-1]), "password": PASSWORD}
+    accepted = {"token": token_in((await mails(settings, "stays@example.com"))[-1]), "password": PASSWORD}
     yield "accepted", str((await post("/v1/invitations/accept", json=accepted)).status_code)
     session = (await log_in(running, "stays@example.com", tenant=tenant)).json()
     mine = bearer(session["access_token"])
@@ -326,7 +326,7 @@ async def _factors(running: Api, settings: Settings, tenant: str, mine: dict[str
     yield "password", str((await did("password", current=PASSWORD, password=f"{PASSWORD} 7")).status_code)
     yield "forgotten", str((await did("reset", tenant=tenant, email=address)).status_code)
     await running.app.state.service.later.finish()
-    token = token_in(mails(settings, address)[-1])
+    token = token_in((await mails(settings, address))[-1])
     yield "chosen", str((await did("reset/confirm", token=token, password=PASSWORD)).status_code)
 
 

@@ -10,9 +10,11 @@ from email import message_from_bytes, policy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tests.support.background import jobs_done
 from tests.support.billing_rows import TENANTS, invoice_id, secret_of
 from tests.support.serving import bearer
 from valueverse.platform.warehouse import connect
+from valueverse.services.people import jobs
 from valueverse.services.people.passwords import hash_password
 
 if TYPE_CHECKING:
@@ -58,8 +60,9 @@ async def person(api: Api, settings: Settings, role: str, tenant: str = "acme") 
     return user, bearer(answer.json()["access_token"])
 
 
-def mails(settings: Settings, to: str) -> list[EmailMessage]:
-    """What was mailed to an address, the oldest first."""
+async def mails(settings: Settings, to: str) -> list[EmailMessage]:
+    """What is mailed to an address once the jobs that wait are done, the oldest first."""
+    await jobs_done(settings, jobs.KINDS, jobs.QUEUE)
     files = sorted(settings.mail_dir.glob("*.eml"), key=lambda path: path.stat().st_mtime_ns)
     found = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in files]
     return [mail for mail in found if mail["To"] == to]
@@ -140,7 +143,7 @@ def people_calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "use_code": ("%s, 9", [user_of(owner)]),
         "use_recovery_code": ("%s, %s, ''", [user_of(owner), f"code of {owner}"]),
         "remove_second_factor": ("%s, %s, ''", [invoice_id(owner, "family"), user_of(owner)]),
-        "begin_reset": ("%s, 'made', '1 h', ''", [f"{secret_of(owner)}@example.com"]),
+        "begin_reset": ("%s, gen_random_uuid(), 'made', '1 h', ''", [f"{secret_of(owner)}@example.com"]),
         "reset_email": ("%s", [f"reset of {owner}"]),
         "reset_password": ("%s, 'worse', ''", [f"reset of {owner}"]),
         "change_password": (

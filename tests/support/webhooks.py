@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import json
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from valueverse.platform.telemetry.logs import make_log
+from tests.support.background import jobs_done
 from valueverse.platform.warehouse import connect
-from valueverse.services.webhooks.deliver_webhooks import Deliverer
+from valueverse.services.webhooks import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,16 +58,12 @@ def receiving(*statuses: int, hangs: bool = False) -> Iterator[Receiver]:
     server.server_close()
 
 
-async def deliver(world: Settings, **options: Any) -> list[dict[str, Any]]:
-    """One look and its attempts; what was logged."""
-    sink = io.BytesIO()
-    one = Deliverer(world, make_log(sink), **options)
-    await one.look()
-    await one.drain()
-    return [json.loads(line) for line in sink.getvalue().splitlines()]
+async def deliver(world: Settings) -> list[dict[str, Any]]:
+    """The attempts that are due; what was logged."""
+    return await jobs_done(world, jobs.KINDS, jobs.QUEUE)
 
 
 def make_due(world: Settings) -> None:
-    """What waits is due now."""
+    """What waits is due now, and its job with it."""
     with connect(world, "builder") as connection:
-        connection.execute("update billing.webhook_delivery set due_at = now() where state = 'waiting'")
+        connection.execute("update billing.webhook_delivery set due_at = clock_timestamp() where state = 'waiting'")

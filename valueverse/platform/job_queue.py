@@ -5,8 +5,9 @@ How to add work of another kind:
 1. By migration, a row of ``queue.tenant_share`` for its queue: how many jobs of one tenant are under way at once.
 2. In ``services.background.job_kinds``, a ``JobKind`` and how many jobs of the queue one process does at once.
 3. In the transaction of the change: ``select queue.defer(tenant, queue, task, key)``; a fifth argument says when it is
-   due. The roles ``valueverse_owner`` (of triggers), ``valueverse_builder`` and ``valueverse_reader`` (of the functions
-   of ``api``) may call it. The job has the request and trace of the transaction's settings ``valueverse.request`` and
+   due. ``queue.defer_all`` takes arrays, for triggers of statements, and is the owner's alone. The roles
+   ``valueverse_owner`` (of triggers), ``valueverse_builder`` and ``valueverse_reader`` (of the functions of ``api``)
+   may call the first. The job has the request and trace of the transaction's settings ``valueverse.request`` and
    ``valueverse.traceparent``. ``queue.cancel(tenant, job)`` takes it back, or ends it while it is under way.
 
 A job holds ids: what is to be done is in the tables of its object, which also say whether it is done already. For a job
@@ -23,7 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import procrastinate
 import psycopg
@@ -79,15 +80,16 @@ class JobKind:
     Attributes:
         task: its name.
         queue: where they wait.
-        work: does a job, without blocking the event loop. An exception is a failed attempt: a refusal that is about the
-            tenant's data is the last one, any other is followed by the next attempt.
+        work: does a job, without blocking the event loop, and gives what its line in the log says besides. An exception
+            is a failed attempt: a refusal that is about the tenant's data is the last one, any other is followed by the
+            next attempt.
         waits: seconds before each further attempt; after the last one the job is given up.
-        give_up: called with the reason when no attempt follows.
+        give_up: called with the reason when no attempt follows; until it has ended without an error.
     """
 
     task: str
     queue: str
-    work: Callable[[Settings, Job], Awaitable[None]]
+    work: Callable[[Settings, Job], Awaitable[Mapping[str, Any] | None]]
     waits: tuple[int, ...]
     give_up: Callable[[Settings, Job, Failure], Awaitable[None]]
 
@@ -102,14 +104,23 @@ class JobKind:
         return self.waits[attempts] * _RANDOM.uniform(0.8, 1.2)
 
 
+class _NotGivenUpError(Exception):
+    """What a job is about does not say yet that it was given up."""
+
+
 class _Waits(procrastinate.BaseRetryStrategy):
     def __init__(self, kind: JobKind) -> None:
         self._kind = kind
 
     def get_retry_decision(self, *, exception: BaseException, job: StoredJob) -> procrastinate.RetryDecision | None:
         """When the next attempt follows; at once where this worker is stopped."""
-        stopped = isinstance(exception, asyncio.CancelledError)
-        wait = 0 if stopped else self._kind.wait(exception, job.attempts)
+        wait: float | None
+        if isinstance(exception, asyncio.CancelledError):
+            wait = 0
+        elif isinstance(exception, _NotGivenUpError):
+            wait = STALLED_SECONDS
+        else:
+            wait = self._kind.wait(exception, job.attempts)
         return (
             None if wait is None else procrastinate.RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=wait))
         )
@@ -162,7 +173,8 @@ class Worker:
 
     def _app(self) -> procrastinate.App:
         options = {"options": "-c search_path=queue -c timezone=UTC", "application_name": "valueverse-worker"}
-        url, size = self._settings.postgres_url("builder"), len(self._at_once) + 2
+        # Each queue keeps one to listen.
+        url, size = self._settings.postgres_url("builder"), 2 * len(self._at_once) + 2
         app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
                 conninfo=url, kwargs=options, min_size=1, max_size=size, timeout=10
@@ -214,7 +226,7 @@ class Worker:
         ):
             log = self._log.bind(task=kind.task, key=key, attempt=job.attempt)
             try:
-                await kind.work(self._settings, job)
+                more = await kind.work(self._settings, job)
             except asyncio.CancelledError:
                 log.info("job ended before it was done")
                 if context.abort_reason() == AbortReason.USER_REQUEST:
@@ -225,9 +237,15 @@ class Worker:
                 follows = kind.wait(error, context.job.attempts) is not None
                 log.warning("job failed", code=failure.code, reason=failure.message, again=follows)
                 if not follows:
-                    await kind.give_up(self._settings, job, failure)
+                    await self._give_up(kind, job, failure)
                 raise
-            log.info("job done", seconds=round(time.monotonic() - begun, 3))
+            log.info("job done", seconds=round(time.monotonic() - begun, 3), **(more or {}))
+
+    async def _give_up(self, kind: JobKind, job: Job, failure: Failure) -> None:
+        try:
+            await kind.give_up(self._settings, job, failure)
+        except Exception as error:
+            raise _NotGivenUpError from error
 
     async def _take_up_again(self, app: procrastinate.App) -> None:
         while True:
@@ -249,9 +267,9 @@ class Worker:
                     await manager.retry_job(stored, retry_at=datetime.now(UTC))
                     log.warning("job begins again: its worker is dead")
                 else:
-                    await manager.finish_job(stored, procrastinate.jobs.Status.FAILED, delete_job=False)
                     failure = Failure(tenant, "worker_ended", "each worker that did this has ended meanwhile")
                     await kind.give_up(self._settings, Job(tenant, key, stored.attempts + 1), failure)
+                    await manager.finish_job(stored, procrastinate.jobs.Status.FAILED, delete_job=False)
                     log.warning("job given up: each of its workers is dead")
         if time.monotonic() > self._cleaned:
             self._cleaned = time.monotonic() + 3600

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-import anyio.to_thread
 import orjson
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,7 +33,7 @@ from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import digest
-from valueverse.services.people.invitations import LIFETIME, new_invitation, new_user_id, send_invitation
+from valueverse.services.people.invitations import LIFETIME, new_invitation, new_user_id
 from valueverse.services.people.passwords import check_password, hash_password
 
 if TYPE_CHECKING:
@@ -62,27 +62,27 @@ async def list_invitations(
     openapi_extra={"parameters": [PARAMETER]},
 )
 async def create_invitation(request: Request, given: NewInvitationBody, identity: _Administrator) -> Response:
-    """Mails a link that is good once, for 7 days; open invitations to the same address are revoked. Nothing is stored
-    if the mail cannot be sent.
+    """A link that is good once, for 7 days, is mailed afterwards: `mail` says what has become of it. Open invitations
+    to the same address are revoked.
     """
     refuse_parameters(request)
     refuse_roles(identity, given.role)
     tenant, service = identity.tenant, service_of(request)
 
     async def write(transaction: Transaction, again: Repeatable) -> Response:
-        made = new_invitation(tenant, given.email, given.role)
+        make = partial(new_invitation, service.settings, tenant, given.email, given.role)
+        made = await to_thread.run_sync(make)
         asked = (made.key, made.email, made.role, made.token_hash, LIFETIME)
         sent_by = (identity.key_prefix, request.scope["exchange"].request_id)
         (row,) = await transaction.call("create_invitation", tenant, identity.family, *asked, *sent_by)
         _check(row["create_invitation"])
         (stored,) = await transaction.call("invitations", tenant, made.key, None, None, 1)
-        await anyio.to_thread.run_sync(partial(send_invitation, service.settings, made), limiter=service.mailing)
         return await again.end(transaction, tenant, 201, orjson.dumps(_shown(stored)))
 
     try:
         return await answer_once(request, tenant, write)
     except RefusalError as refusal:
-        raise _problem(service.log, refusal) from refusal
+        raise unacceptable(refusal) from refusal
 
 
 @router.delete("/{invitation}", status_code=204, response_class=Response, summary="Revoke an invitation")
@@ -110,7 +110,7 @@ async def accept_invitation(request: Request, given: Acceptance) -> Response:
     try:
         check_password(given.password, (row["invited_email"], tenant, given.name or ""), "body.password")
     except RefusalError as refusal:
-        raise _problem(service.log, refusal) from refusal
+        raise unacceptable(refusal) from refusal
     password, user = await service.hashing.work(lambda: hash_password(given.password)), new_user_id()
     sent_by = request.scope["exchange"].request_id
     (done,) = await service.database.call("accept_invitation", tenant, hashed, user, given.name, password, sent_by)
@@ -131,17 +131,10 @@ def _check(outcome: str) -> None:
         raise Problem("not-found", "No open invitation of yours has this id.")
 
 
-def _problem(log: Any, refusal: RefusalError) -> Problem:
-    if refusal.code == "mail_failed":
-        log.warning("mail failed", reason=refusal.message)
-        return Problem("unavailable", "The mail server does not take the mail.", headers={"Retry-After": "30"})
-    return unacceptable(refusal)
-
-
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     ended = [name for name in ("accepted", "revoked") if row[f"{name}_at"] is not None]
     expired = ["expired"] if row["expires_at"] <= datetime.now(UTC) else []
     state = (*ended, *expired, "open")[0]
-    named = {name: row[name] for name in ("email", "role", "invited_by")}
+    named = {name: row[name] for name in ("email", "role", "mail", "invited_by")}
     instants = {name: utc_text(row[name]) for name in ("created_at", "expires_at")}
     return {"id": row["invitation"], **named, "state": state, **instants}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
+import uuid
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
+from anyio import to_thread
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +19,7 @@ from serving_api.security.authentication import address_of, look, wrong_credenti
 from serving_api.service import service_of
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import digest
-from valueverse.services.people.password_mail import LIFETIME, new_reset, send_reset
+from valueverse.services.people.password_mail import LIFETIME, reset_token
 from valueverse.services.people.passwords import check_password, hash_password
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ async def ask(request: Request, given: ForgottenPassword) -> Response:
     # Counted as a wrong password would be: nobody floods a mailbox.
     await service.limiter.spend(address_of(request))
     request_id = request.scope["exchange"].request_id
-    if not service.later.begin(_mail(service, given.tenant, claimed_address(given.email), request_id)):
-        raise Problem("unavailable", "Too many mails wait to be sent.", headers={"Retry-After": "5"})
+    if not service.later.begin(_begin(service, given.tenant, claimed_address(given.email), request_id)):
+        raise Problem("unavailable", "Too many people ask for another password at once.", headers={"Retry-After": "5"})
     return Response(status_code=202)
 
 
@@ -69,9 +69,7 @@ async def confirm(request: Request, given: ResetPassword) -> Response:
 _GONE = "The link is not valid: it was used or replaced, has expired, or is incomplete."
 
 
-async def _mail(service: Service, tenant: str, email: str, request_id: str) -> None:
-    token = new_reset(tenant)
-    (row,) = await service.database.call("begin_reset", tenant, email, digest(token), LIFETIME, request_id)
-    if row["begin_reset"]:
-        send = partial(send_reset, service.settings, tenant, email, token)
-        await anyio.to_thread.run_sync(send, limiter=service.mailing)
+async def _begin(service: Service, tenant: str, email: str, request_id: str) -> None:
+    reset = uuid.uuid4()
+    hashed = digest(await to_thread.run_sync(reset_token, service.settings, tenant, str(reset)))
+    await service.database.call("begin_reset", tenant, email, reset, hashed, LIFETIME, request_id)

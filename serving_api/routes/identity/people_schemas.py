@@ -85,6 +85,10 @@ class Invitation(BaseModel):
     email: Annotated[str, Field(examples=["ada@example.com"])]
     role: Role
     state: Literal["open", "accepted", "revoked", "expired"]
+    mail: Annotated[
+        Literal["waiting", "sent", "failed"],
+        Field(description="What has become of the mail. One that failed for half a day is given up: invite again."),
+    ]
     invited_by: Annotated[
         str, Field(description="A person, an API key, or `system`.", examples=["usr_4f1d3c2b5a697887f6e5d4c3"])
     ]

@@ -76,6 +76,10 @@ def world(module_settings: Settings) -> Settings:
             "insert into inbox.batch (tenant_id, receipt, received_at, body, events, expanded, key_hashes)"
             " values ('acme', gen_random_uuid(), '2024-05-02T00:00:00Z', '', 7, 0, '')"
         )
+        connection.execute(
+            "select queue.defer('acme', 'webhooks', 'deliver_webhook', key) from unnest('{1,2,3}'::text[]) as key"
+        )
+        connection.execute("update queue.procrastinate_jobs set status = 'failed' where args ->> 'key' = '1'")
     for name in ("notes.txt", "new.ndjson"):
         (module_settings.landing / "acme" / name).write_text("" if name == "new.ndjson" else "hello")
     return module_settings
@@ -111,6 +115,7 @@ def test_status_counts_what_was_refused_and_what_waits(world: Settings) -> None:
     assert found["untaken"] == ["acme/new.ndjson"]
     waits = {"tenant": "acme", "requests": 1, "events": 7, "oldest": "2024-05-02T00:00:00Z"}
     assert found["inbox"] == [waits]
+    assert found["jobs"] == [{"kind": "deliver_webhook", "queue": "webhooks", "waiting": 2, "running": 0, "failed": 1}]
     assert [(one["tenant"], one["stage"]) for one in found["held"]] == [("acme", "billing")]
     assert all(one["free"] > 0 for one in found["disk"])
     shown = asked(world, "status").stdout
@@ -122,6 +127,7 @@ def test_status_counts_what_was_refused_and_what_waits(world: Settings) -> None:
         "7 events of 1 request wait in the inbox",
         "held in billing",
         "GiB free",
+        "deliver_webhook",
     ):
         assert text in shown
 

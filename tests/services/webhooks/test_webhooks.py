@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -15,9 +16,11 @@ from tests.support import billing_rows
 from tests.support.webhooks import deliver, make_due, receiving
 from valueverse.errors import RefusalError
 from valueverse.platform.outbound import Answer
-from valueverse.platform.telemetry.logs import make_log
+from valueverse.platform.queries import values_of
+from valueverse.platform.servers.processes import wait_until
+from valueverse.platform.servers.supervisor import project
+from valueverse.platform.stores.functions import call
 from valueverse.platform.warehouse import connect
-from valueverse.services.webhooks.deliver_webhooks import WAITS, Deliverer, outcome
 from valueverse.services.webhooks.deliveries import list_deliveries, replay_delivery
 from valueverse.services.webhooks.endpoints import (
     add_endpoint,
@@ -26,8 +29,11 @@ from valueverse.services.webhooks.endpoints import (
     rotate_secret,
     send_test,
 )
+from valueverse.services.webhooks.jobs import WAITS, outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from valueverse.platform.settings import Settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
@@ -164,33 +170,92 @@ async def test_endpoints_of_one_tenant_that_hang_delay_nobody_elses(world: Setti
     with receiving(hangs=True) as hanging, receiving() as well:
         slow = add_endpoint(world, "acme", hanging.url, [])
         quick = add_endpoint(world, "birch", well.url, [])
-        for _ in range(50):
+        for _ in range(12):
             send_test(world, "acme", slow["endpoint"])
         send_test(world, "birch", quick["endpoint"])
-        one = Deliverer(world, make_log(io.BytesIO()), seconds=30)
-        assert await one.look() == 5, "four of the tenant whose endpoint hangs, and the other's"
-        for _ in range(200):
-            if well.received:
-                break
-            await asyncio.sleep(0.02)
-        assert len(well.received) == 1
-        assert await one.look() == 0, "its share is under way"
+        work = asyncio.create_task(deliver(world))
+        await until(lambda: len(well.received) == 1 and len(hanging.received) == 4)
         hanging.gate.set()
-        await one.drain()
-        assert await one.look() == 4
-        await one.drain()
+        await work
+    assert len(hanging.received) == 12
 
 
-async def test_what_a_killed_process_had_taken_is_delivered_by_the_next_one(world: Settings) -> None:
+async def until(ready: Callable[[], bool]) -> None:
+    """Wait for it, half a minute at most."""
+    assert await asyncio.to_thread(wait_until, ready, lambda: True, 30)
+
+
+async def test_what_a_killed_worker_was_delivering_is_delivered_by_the_next_one_with_the_same_id(
+    world: Settings,
+) -> None:
+    with receiving(hangs=True) as receiver:
+        made = add_endpoint(world, "acme", receiver.url, [])
+        number = send_test(world, "acme", made["endpoint"])
+        code = (
+            "import asyncio\nfrom tests.support.background import jobs_done\n"
+            "from valueverse.platform.settings import get_settings\nfrom valueverse.services.webhooks import jobs\n"
+            "asyncio.run(jobs_done(get_settings(), jobs.KINDS, jobs.QUEUE))\n"
+        )
+        environment = os.environ | world.environment()
+        worker = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=project(), env=environment)
+        try:
+            await until(lambda: len(receiver.received) == 1)
+        finally:
+            worker.kill()
+            await worker.wait()
+        receiver.gate.set()
+        assert await deliver(world) == [], "its worker may be alive"
+        with connect(world, "builder") as connection:
+            connection.execute("update queue.procrastinate_workers set last_heartbeat = now() - interval '1 minute'")
+        await deliver(world)
+        assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
+        assert len(receiver.received) == 2
+    assert [(row["state"], row["attempts"]) for row in list_deliveries(world, "acme", None, 10)] == [("delivered", 2)]
+    assert attempts(world, number) == [(None, "it has not ended"), (204, None)]
+
+
+async def test_a_delivery_that_no_worker_survives_is_given_up_and_replayed(world: Settings) -> None:
     with receiving() as receiver:
         made = add_endpoint(world, "acme", receiver.url, [])
-        send_test(world, "acme", made["endpoint"])
-        taken = Deliverer(world, make_log(io.BytesIO()))._claim(10, {})
-        assert len(taken) == 1
-        assert await deliver(world) == [], "it is leased"
-        make_due(world)
+        number = send_test(world, "acme", made["endpoint"])
+        with connect(world, "builder") as connection:
+            connection.execute("update queue.procrastinate_jobs set status = 'doing', attempts = 9")
+        await deliver(world)
+        (dead,) = list_deliveries(world, "acme", "dead", 10)
+        assert (dead["delivery"], dead["reason"]) == (number, "it could not be attempted, for a reason on our side")
+        replay_delivery(world, "acme", number)
         await deliver(world)
         assert len(receiver.received) == 1
+    assert list_deliveries(world, "acme", "dead", 10) == []
+
+
+async def test_each_attempt_has_one_record_whatever_jobs_there_are_for_a_delivery(world: Settings) -> None:
+    with receiving(500, 500) as receiver:
+        made = add_endpoint(world, "acme", receiver.url, [])
+        number = send_test(world, "acme", made["endpoint"])
+        await deliver(world)
+        # Its next attempt is due in some seconds; a replay is due now, and counts from the beginning.
+        for _ in range(2):
+            replay_delivery(world, "acme", number)
+        await deliver(world)
+        (row,) = list_deliveries(world, "acme", "waiting", 10)
+        assert (row["attempts"], len(receiver.received)) == (1, 2)
+        # Every job is due at last, and the delivery with the newest one alone.
+        make_due(world)
+        with connect(world, "builder") as connection:
+            connection.execute("update queue.procrastinate_jobs set scheduled_at = now() - interval '1 hour'")
+        await deliver(world)
+    assert len(receiver.received) == 3
+    assert attempts(world, number) == [(500, None), (500, None), (204, None)]
+    with connect(world, "builder") as connection:
+        assert values_of(connection, "select id from queue.procrastinate_jobs") == []
+
+
+def attempts(world: Settings, delivery: int) -> list[tuple[int | None, str | None]]:
+    """Status and reason of each, the oldest first."""
+    with connect(world, "api") as connection:
+        (found,) = call(connection, "webhook_delivery", "acme", delivery)
+    return [(one["status"], one["reason"]) for one in json.loads(found["history"])]
 
 
 @pytest.mark.security

@@ -221,7 +221,7 @@ async def test_a_forgotten_password_is_replaced_by_mail_once(
     for _ in range(FREE):
         await log_in(api, email, "wrong")
     await forgot(api, email.upper())
-    (mail,) = mails(module_settings, email)
+    (mail,) = await mails(module_settings, email)
     token = token_in(mail)
     weak = assert_problem(await choose(api, token, "qwertyuiop123456"), 422, "invalid-request")
     assert weak["errors"][0]["path"] == "body.password"
@@ -245,8 +245,8 @@ async def test_nobody_learns_who_has_an_address_or_floods_a_mailbox(api: Api, mo
         await forgot(api, address, tenant)
     after = await api.app.state.service.limiter.spend("address:127.0.0.1", 0)
     assert before.remaining - after.remaining == 6
-    assert len(mails(module_settings, email)) == 1
-    assert mails(module_settings, "nobody@example.com") == []
+    assert len(await mails(module_settings, email)) == 1
+    assert await mails(module_settings, "nobody@example.com") == []
 
 
 async def test_a_link_that_is_over_chooses_no_password(api: Api, module_settings: Settings) -> None:
@@ -255,7 +255,7 @@ async def test_a_link_that_is_over_chooses_no_password(api: Api, module_settings
     for name in ("expired", "replaced", "disabled", "moved"):
         _, email = add_person(module_settings, "viewer", email=f"{name}.reset@example.com")
         await forgot(api, email)
-        tokens[name] = token_in(mails(module_settings, email)[0])
+        tokens[name] = token_in((await mails(module_settings, email))[0])
     with connect(module_settings, "admin") as connection:
         change = "update auth.password_reset set {} where token_hash = %s"
         connection.execute(change.format("expires_at = now()").encode(), [digest(tokens["expired"])])
@@ -268,4 +268,6 @@ async def test_a_link_that_is_over_chooses_no_password(api: Api, module_settings
     for name, token in tokens.items():
         assert_problem(await choose(api, token), 401, "invalid-credentials")
         assert name
-    assert (await choose(api, token_in(mails(module_settings, "replaced.reset@example.com")[1]))).status_code == 204
+    assert (
+        await choose(api, token_in((await mails(module_settings, "replaced.reset@example.com"))[1]))
+    ).status_code == 204

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from valueverse.services.operations.installation_status import InstallationStatus
 
-_STATUS = """Show servers, stages, failed runs, held tenants, what was refused or not taken, and disk.
+_STATUS = """Show servers, stages, background work, failed runs, held tenants, what was refused or not taken, and disk.
 
 Works while servers are down, and names what is not known then. `valueverse doctor` names the cure of each.
 
@@ -105,6 +105,7 @@ def _parts(found: InstallationStatus) -> Iterator[RenderableType]:
     for sentence in found.unknown:
         yield Text(sentence, style="yellow")
     yield from _stages(found)
+    yield from _jobs(found)
     yield from _failed_and_held(found)
     yield from _refused(found)
     yield from _landing(found)
@@ -125,6 +126,13 @@ def _stages(found: InstallationStatus) -> Iterator[RenderableType]:
         yield table(["stage", "last success", "waits", "held tenants"], rows, right=["held tenants"])
     elif not found.unknown:
         yield "no run was started yet: `valueverse up` starts what runs the stages"
+
+
+def _jobs(found: InstallationStatus) -> Iterator[RenderableType]:
+    if found.business.jobs:
+        counts = ["waiting", "running", "failed"]
+        rows = [[one["kind"], *(one[name] for name in counts)] for one in found.business.jobs]
+        yield table(["background work", *counts], rows, right=counts)
 
 
 def _failed_and_held(found: InstallationStatus) -> Iterator[RenderableType]:

@@ -50,7 +50,7 @@ def _invite(
     if as_json:
         show_json(made)
         return
-    where = f"; the mail is in {made['mail_dir']}" if made["mail_dir"] else ""
+    where = f"; the mail will be in {made['mail_dir']}" if made["mail_dir"] else ""
     typer.echo(f"{made['email']} is invited as {role} of {tenant}{where}; the link (shown this once):", err=True)
     typer.echo(made["link"])
 

@@ -1,10 +1,12 @@
-"""Opaque tokens: random, good once, stored as a hash; each contains its tenant, so that it is looked for among that
+"""Opaque tokens: 256 bits, good once, stored as a hash; each contains its tenant, so that it is looked for among that
 tenant's rows alone."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import re
 import secrets
 
@@ -16,9 +18,18 @@ _OPAQUE = re.compile(r"vv[rpix]_([A-Za-z0-9_-]{2,84})\.([A-Za-z0-9_-]{43})")
 
 
 def new_token(tenant: str, kind: str) -> str:
-    """A random token of 256 bits for ``tenant``; ``kind`` is how it begins."""
-    place = base64.urlsafe_b64encode(tenant.encode()).rstrip(b"=").decode()
-    return f"{kind}_{place}.{secrets.token_urlsafe(32)}"
+    """A random token for ``tenant``; ``kind`` is how it begins."""
+    return _token(tenant, kind, secrets.token_bytes(32))
+
+
+def derived_token(tenant: str, kind: str, name: str, master: str) -> str:
+    """The token of what ``name`` names, from a secret of the installation: whoever mails it needs to be given none."""
+    return _token(tenant, kind, hmac.digest(master.encode(), f"{kind}\n{tenant}\n{name}".encode(), hashlib.sha256))
+
+
+def _token(tenant: str, kind: str, value: bytes) -> str:
+    place, rest = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (tenant.encode(), value))
+    return f"{kind}_{place}.{rest}"
 
 
 def tenant_of_token(token: str) -> str | None:

@@ -44,9 +44,8 @@ DAGSTER = "dagster"
 DAEMON = dagster_home.DAEMON
 API = api_services.API
 METRICS = "metrics"
-WEBHOOKS = "webhooks"
 WORKER = "worker"
-NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, METRICS, WEBHOOKS, WORKER, API)
+NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, METRICS, WORKER, API)
 """Servers in the order they start; they stop in the opposite one."""
 EVERY = (*NAMES, *api_services.BESIDE)
 """Also those that run beside the API where each process serves one group of its routes."""
@@ -90,7 +89,6 @@ _PROGRAMS = {
         "/server_info",
     ),
     DAEMON: _Program(lambda _port: ["dagster._daemon", "run", "-w", "workspace.yaml"], None),
-    WEBHOOKS: _Program(lambda _port: ["valueverse.services.webhooks.deliver_webhooks"], None),
     WORKER: _Program(lambda _port: ["valueverse.services.background.run_worker"], None),
     METRICS: _Program(
         lambda port: ["valueverse.services.operations.export_metrics", str(port)], "metrics_port", "/metrics"
@@ -242,7 +240,7 @@ def _start_program(settings: Settings, name: str, *, split: bool) -> tuple[proce
     if name in {API, *api_services.BESIDE}:
         details["groups"] = api_services.groups(settings, name, split=split)
         environment = api_services.environment(settings, details["groups"]) | api_services.counts(settings, name)
-    elif name in {METRICS, WEBHOOKS, WORKER}:
+    elif name in {METRICS, WORKER}:
         environment = settings.environment()
     else:
         environment = dagster_home.environment(settings)
@@ -302,8 +300,6 @@ def _await(settings: Settings, name: str, record: processes.Record, fresh: bool)
 
 def _well(settings: Settings, name: str, record: processes.Record) -> bool:
     health = _PROGRAMS[name].health
-    if name == WEBHOOKS:
-        return processes.alive(record)
     if health:
         return _answers(f"http://127.0.0.1:{record.details['port']}{health}")
     table, beats = _BEATS[name]

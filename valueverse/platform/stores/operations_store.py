@@ -31,6 +31,20 @@ _REJECTED = """
      order by events desc, tenant_id, reason"""
 
 
+_JOBS = """
+    select task_name as kind, queue_name as queue, count(*) filter (where status = 'todo') as waiting,
+           count(*) filter (where status = 'doing') as running, count(*) filter (where status = 'failed') as failed
+      from queue.procrastinate_jobs
+     where status in ('todo', 'doing', 'failed')
+     group by task_name, queue_name
+     order by queue_name, task_name"""
+
+
+def jobs(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
+    """kind and queue of background work, jobs waiting, running, and given up in the last 30 days."""
+    return rows_of(connection, _JOBS)
+
+
 def quarantined(connection: psycopg.Connection[Any], tenant: str | None = None) -> list[dict[str, Any]]:
     """Quarantined lines by tenant and reason, with the newest file and an example; the most frequent first."""
     return rows_of(connection, _QUARANTINED, {"tenant": tenant})

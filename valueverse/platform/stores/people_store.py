@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psycopg
 
 from valueverse.errors import RefusalError
-from valueverse.platform.queries import rows_of, value_of
+from valueverse.platform.queries import row_of, rows_of, value_of
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -78,6 +78,35 @@ def add_invitation(connection: Connection, made: Invitation, lifetime: timedelta
         " values (%s, %s, %s, %s, %s, 'system', now() + %s)",
         [made.tenant, made.key, made.email, made.role, made.token_hash, lifetime],
     )
+
+
+def unsent_invitation(connection: Connection, tenant: str, invitation: str) -> dict[str, Any] | None:
+    """email, role of an invitation that can be accepted and was not mailed yet."""
+    query = (
+        "select email, role from auth.invitation where tenant_id = %s and invitation = %s and mail = 'waiting'"
+        " and accepted_at is null and revoked_at is null and expires_at > now()"
+    )
+    return row_of(connection, query, [tenant, invitation])
+
+
+def note_mail(connection: Connection, tenant: str, invitation: str, state: str) -> None:
+    """State what has become of the mail of an invitation, sent or failed; the caller commits."""
+    connection.execute(
+        "update auth.invitation set mail = %s where tenant_id = %s and invitation = %s and mail = 'waiting'",
+        [state, tenant, invitation],
+    )
+
+
+def address_of_reset(connection: Connection, tenant: str, reset: str) -> str | None:
+    """The address of whoever asked for another password, as long as it can be chosen."""
+    query = (
+        "select a.email from auth.password_reset as p"
+        " join auth.user_account as a on a.tenant_id = p.tenant_id and a.user_id = p.user_id"
+        " where p.tenant_id = %s and p.reset = %s and p.used_at is null and p.expires_at > now()"
+        " and a.disabled_at is null"
+    )
+    found: str | None = value_of(connection, query, [tenant, reset])
+    return found
 
 
 def people(connection: Connection, tenant: str) -> list[dict[str, Any]]:

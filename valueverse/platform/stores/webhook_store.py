@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg.types.json import Jsonb
-
-from valueverse.platform.queries import rows_of, value_of
+from valueverse.platform.queries import row_of, value_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,29 +14,23 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[Any]
 
-# A tenant gets no more at once than its share, so that endpoints that hang delay nobody else's. Who takes a delivery
-# and dies is followed by the next one, once the lease is over.
-_CLAIM = """
-    with ranked as (
-        select d.tenant_id, d.delivery,
-               row_number() over (partition by d.tenant_id order by d.due_at, d.delivery) as place
-          from billing.webhook_delivery as d
-         where d.state = 'waiting' and d.due_at <= now()),
-    picked as (
-        select d.tenant_id, d.delivery
-          from billing.webhook_delivery as d
-          join ranked as r on r.tenant_id = d.tenant_id and r.delivery = d.delivery
-         where r.place <= %(share)s - coalesce((%(busy)s::jsonb ->> d.tenant_id)::integer, 0) and d.state = 'waiting'
-         order by r.place, d.due_at
-         limit %(most)s
-           for update of d skip locked)
-    update billing.webhook_delivery as d
-       set attempts = d.attempts + 1, due_at = now() + make_interval(secs => %(lease)s)
-      from picked as p
-      join billing.webhook_endpoint as e on e.tenant_id = p.tenant_id
-     where d.tenant_id = p.tenant_id and d.delivery = p.delivery and e.endpoint = d.endpoint
-    returning d.tenant_id as tenant, d.delivery, d.endpoint, d.message_id, d.body, d.attempts, e.url, e.secret_version,
-              coalesce(e.previous_until > now(), false) as signs_previous"""
+# It stays due while it is tried: a worker that dies is followed by the next one. The attempt is recorded before
+# anything is sent, so that one whose worker dies has its record too.
+_BEGIN = """
+    with taken as (
+        update billing.webhook_delivery as d
+           set attempts = d.attempts + 1
+         where d.tenant_id = %(tenant)s and d.delivery = %(delivery)s and d.state = 'waiting' and d.due_at <= now()
+        returning d.*),
+    recorded as (
+        insert into billing.webhook_attempt (tenant_id, delivery, reason, milliseconds)
+        select t.tenant_id, t.delivery, 'it has not ended', 0 from taken as t
+        returning tenant_id, attempt_id)
+    select t.tenant_id as tenant, t.delivery, t.endpoint, t.message_id, t.body, t.attempts, r.attempt_id, e.url,
+           e.secret_version, coalesce(e.previous_until > now(), false) as signs_previous
+      from taken as t
+      join recorded as r on r.tenant_id = t.tenant_id
+      join billing.webhook_endpoint as e on e.tenant_id = t.tenant_id and e.endpoint = t.endpoint"""
 
 _FAILED_PAYMENTS = """
     select billing.notify_endpoints(jsonb_agg(jsonb_build_object(
@@ -119,28 +111,33 @@ def disable(connection: Connection, tenant: str, endpoint: str, reason: str) -> 
     )
 
 
-def claim(connection: Connection, most: int, share: int, busy: dict[str, int], lease: int) -> list[dict[str, Any]]:
-    """Take what is due: at most ``most``, and of a tenant ``share`` less those that are ``busy``.
-
-    Another process may take it over after ``lease`` seconds.
-    """
-    values = {"most": most, "share": share, "busy": Jsonb(busy), "lease": lease}
-    with connection.transaction():
-        return rows_of(connection, _CLAIM, values)
-
-
-def finish(connection: Connection, row: dict[str, Any], outcome: dict[str, Any]) -> None:
-    """Record an attempt and what becomes of the delivery.
+def begin_attempt(connection: Connection, tenant: str, delivery: int) -> dict[str, Any] | None:
+    """Begin an attempt of a delivery that is due, and record it; None: it does not wait, or is not due.
 
     Args:
         connection: the builder's; the caller commits.
-        row: as ``claim`` gave it.
+        tenant: whose it is.
+        delivery: its number.
+
+    Returns:
+        tenant, delivery, endpoint, message_id, body, attempts (with this one), attempt_id, url, secret_version and
+        signs_previous: whether the secret before that one signs too.
+    """
+    return row_of(connection, _BEGIN, {"tenant": tenant, "delivery": delivery})
+
+
+def finish_attempt(connection: Connection, row: dict[str, Any], outcome: dict[str, Any]) -> None:
+    """Record what came of an attempt, and what becomes of the delivery unless it was replayed or ended meanwhile.
+
+    Args:
+        connection: the builder's; the caller commits.
+        row: as ``begin_attempt`` gave it.
         outcome: state (delivered, dead, or waiting for ``wait`` seconds), status, reason, milliseconds.
     """
     values = {**row, **outcome}
     connection.execute(
-        "insert into billing.webhook_attempt (tenant_id, delivery, status, reason, milliseconds) "
-        "values (%(tenant)s, %(delivery)s, %(status)s, %(reason)s, %(milliseconds)s)",
+        "update billing.webhook_attempt set status = %(status)s, reason = %(reason)s, milliseconds = %(milliseconds)s "
+        "where tenant_id = %(tenant)s and delivery = %(delivery)s and attempt_id = %(attempt_id)s",
         values,
     )
     connection.execute(
@@ -149,4 +146,13 @@ def finish(connection: Connection, row: dict[str, Any], outcome: dict[str, Any])
         "delivered_at = case when %(state)s = 'delivered' then now() end "
         "where tenant_id = %(tenant)s and delivery = %(delivery)s and state = 'waiting' and attempts = %(attempts)s",
         values,
+    )
+
+
+def give_up(connection: Connection, tenant: str, delivery: int, reason: str) -> None:
+    """Try a delivery that waits no more; the caller commits."""
+    connection.execute(
+        "update billing.webhook_delivery set state = 'dead', reason = %s "
+        "where tenant_id = %s and delivery = %s and state = 'waiting' and due_at <= now()",
+        [reason, tenant, delivery],
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from valueverse.services.computations import jobs as computations
+from valueverse.services.people import jobs as people
+from valueverse.services.webhooks import jobs as webhooks
 
-KINDS = computations.KINDS
-AT_ONCE = {computations.QUEUE: 2}
+KINDS = (*computations.KINDS, *webhooks.KINDS, *people.KINDS)
+AT_ONCE = {computations.QUEUE: 2, webhooks.QUEUE: 32, people.QUEUE: 4}
 """queue -> jobs of all tenants in one process. How many of them one tenant may have is in ``queue.tenant_share``."""

@@ -1,4 +1,4 @@
-"""The status of an installation: servers, stages, held tenants, what was refused or not taken, and disk.
+"""The status of an installation: servers, stages, jobs, held tenants, what was refused or not taken, and disk.
 
 Answers also while servers are down: what is not known then is named, with the command that changes it.
 """
@@ -46,6 +46,7 @@ class Business:
         quarantined: tenant, reason, lines, files, newest_day, newest_file, example.
         rejected: tenant, reason, events, newest_time, source, event_id, message.
         inbox: tenant, requests, events, oldest of what came by the API and no ingestion has taken yet.
+        jobs: kind, queue, waiting, running, failed jobs of background work.
     """
 
     overview: DagsterOverview | None = None
@@ -54,6 +55,7 @@ class Business:
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     inbox: list[dict[str, Any]] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ class InstallationStatus:
             "ignored": self.ignored,
             "untaken": self.untaken,
             "topic": self.topic,
+            "jobs": self.business.jobs,
             "inbox": [one | {"oldest": utc_text(one["oldest"])} for one in self.business.inbox],
             "disk": self.disk,
             "needs_attention": self.needs_attention,
@@ -149,6 +152,7 @@ def _business(settings: Settings, unknown: list[str]) -> Business:
                 operations_store.quarantined(connection),
                 operations_store.rejected(connection),
                 inbox_store.waiting(connection),
+                operations_store.jobs(connection),
             )
     except (RefusalError, psycopg.Error) as error:
         unknown.append(f"the warehouse does not open: {_sentence(error)}; `valueverse up` makes it")

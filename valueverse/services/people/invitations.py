@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import digest
-from valueverse.platform.access.opaque_tokens import INVITATION, new_token
+from valueverse.platform.access.opaque_tokens import INVITATION, derived_token
 from valueverse.platform.access.people_roles import ROLES
+from valueverse.platform.access.secrets import secret
 from valueverse.platform.stores import people_store as store
 from valueverse.platform.warehouse import connect
 from valueverse.services.people.addresses import normal_address
@@ -40,19 +41,14 @@ class NewInvitation:
         email: in its normal form.
         role: that the person will have.
         key: names it.
-        token: what the mail carries; its hash alone is stored.
+        token_hash: of the token that the mail carries.
     """
 
     tenant: str
     email: str
     role: str
     key: str
-    token: str
-
-    @property
-    def token_hash(self) -> str:
-        """What is stored of the token."""
-        return digest(self.token)
+    token_hash: str
 
 
 def new_user_id() -> str:
@@ -60,7 +56,7 @@ def new_user_id() -> str:
     return f"usr_{secrets.token_hex(12)}"
 
 
-def new_invitation(tenant: str, email: str, role: str) -> NewInvitation:
+def new_invitation(settings: Settings, tenant: str, email: str, role: str) -> NewInvitation:
     """An invitation to ``tenant``.
 
     Raises:
@@ -68,30 +64,39 @@ def new_invitation(tenant: str, email: str, role: str) -> NewInvitation:
     """
     if role not in ROLES:
         raise RefusalError.unknown("bad_role", f"{role!r} is no role", role, ROLES, "role")
-    address = normal_address(email)
-    return NewInvitation(tenant, address, role, f"inv_{secrets.token_hex(12)}", new_token(tenant, INVITATION))
+    address, key = normal_address(email), f"inv_{secrets.token_hex(12)}"
+    return NewInvitation(tenant, address, role, key, digest(_token(settings, tenant, key)))
 
 
-def send_invitation(settings: Settings, made: NewInvitation) -> str:
-    """Mail an invitation; gives the link that the mail carries.
+def _token(settings: Settings, tenant: str, invitation: str) -> str:
+    return derived_token(tenant, INVITATION, invitation, secret(settings.secrets_dir, "mails"))
+
+
+def _link(settings: Settings, tenant: str, invitation: str) -> str:
+    # After the #, so that neither the web app's server nor a proxy logs it.
+    return f"{settings.app_url}/invitation#{_token(settings, tenant, invitation)}"
+
+
+def send_invitation(settings: Settings, tenant: str, invitation: str, email: str, role: str) -> None:
+    """Mail an invitation.
 
     Raises:
-        RefusalError: ``mail_failed``.
+        MailError: the mail server does not take it.
     """
-    # After the #, so that neither the web app's server nor a proxy logs it.
-    link = f"{settings.app_url}/invitation#{made.token}"
-    text = _MAIL.format(role=made.role, tenant=made.tenant, days=LIFETIME.days, link=link)
-    send_mail(settings, made.email, f"Invitation to {made.tenant} on ValueVerse", text)
-    return link
+    link = _link(settings, tenant, invitation)
+    text = _MAIL.format(role=role, tenant=tenant, days=LIFETIME.days, link=link)
+    send_mail(settings, invitation, email, f"Invitation to {tenant} on ValueVerse", text)
 
 
 def invite(settings: Settings, tenant: str, email: str, role: str) -> dict[str, Any]:
     """Invite a person, as whoever runs the installation; open invitations to the same address are revoked.
 
+    The server ``worker`` mails the link.
+
     Raises:
-        RefusalError: ``bad_email``, ``bad_role``, ``unknown_tenant``, ``user_exists``, ``mail_failed``.
+        RefusalError: ``bad_email``, ``bad_role``, ``unknown_tenant``, ``user_exists``.
     """
-    made = new_invitation(tenant, email, role)
+    made = new_invitation(settings, tenant, email, role)
     with connect(settings, "builder") as connection:
         if not store.has_tenant(connection, tenant):
             raise RefusalError(
@@ -100,7 +105,7 @@ def invite(settings: Settings, tenant: str, email: str, role: str) -> dict[str, 
         if store.has_user(connection, tenant, made.email):
             raise RefusalError("user_exists", f"{made.email} is a user of {tenant} already", "email")
         store.add_invitation(connection, made, LIFETIME)
-        link = send_invitation(settings, made)
+    link = _link(settings, tenant, made.key)
     shown = {"invitation": made.key, "tenant": tenant, "email": made.email, "role": role, "link": link}
     return shown | {"mail_dir": None if settings.smtp_url else str(settings.mail_dir)}
 

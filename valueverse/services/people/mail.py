@@ -10,8 +10,6 @@ from email.policy import SMTP
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from valueverse.errors import RefusalError
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -21,15 +19,26 @@ _SECONDS = 10
 """That a mail server may take for each of its answers."""
 
 
-def send_mail(settings: Settings, to: str, subject: str, text: str) -> None:
+class MailError(Exception):
+    """A mail that is not sent: later it may be."""
+
+
+def send_mail(settings: Settings, name: str, to: str, subject: str, text: str) -> None:
     """Hand a mail to the server of ``smtp_url``, or write it into ``mail_dir``.
 
+    Args:
+        settings: of the installation.
+        name: of what is mailed about: the same in each attempt, so that a mail that is sent twice can be known.
+        to: an address.
+        subject: one line.
+        text: with line ends ``\\n``.
+
     Raises:
-        RefusalError: ``mail_failed``: the server does not answer, or does not take it.
+        MailError: the server does not answer, or does not take it.
     """
     message = EmailMessage(policy=SMTP)
     message["From"], message["To"], message["Subject"] = settings.mail_from, to, subject
-    message["Message-ID"] = f"<{uuid.uuid4()}@{settings.mail_from.rpartition('@')[2].rstrip('>')}>"
+    message["Message-ID"] = f"<{name}@{settings.mail_from.rpartition('@')[2].rstrip('>')}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text)
     try:
@@ -39,7 +48,7 @@ def send_mail(settings: Settings, to: str, subject: str, text: str) -> None:
             _send(settings, message)
     except (OSError, smtplib.SMTPException) as error:
         # Without the server's answer: it may repeat the mail.
-        raise RefusalError("mail_failed", f"the mail is not sent: {type(error).__name__}", "smtp_url") from error
+        raise MailError(f"the mail is not sent: {type(error).__name__}") from None
 
 
 def _write(folder: Path, message: EmailMessage) -> None:

@@ -418,8 +418,8 @@ export interface paths {
         put?: never;
         /**
          * Invite a person
-         * @description Mails a link that is good once, for 7 days; open invitations to the same address are revoked. Nothing is stored
-         *     if the mail cannot be sent.
+         * @description A link that is good once, for 7 days, is mailed afterwards: `mail` says what has become of it. Open invitations
+         *     to the same address are revoked.
          */
         post: operations["post_invitations"];
         delete?: never;
@@ -2810,6 +2810,11 @@ export interface components {
             role: "owner" | "admin" | "finance" | "developer" | "analyst" | "viewer";
             /** @enum {string} */
             state: "open" | "accepted" | "revoked" | "expired";
+            /**
+             * @description What has become of the mail. One that failed for half a day is given up: invite again.
+             * @enum {string}
+             */
+            mail: "waiting" | "sent" | "failed";
             /** @description A person, an API key, or `system`. */
             invited_by: string;
             created_at: string;

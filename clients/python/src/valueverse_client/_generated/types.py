@@ -570,6 +570,7 @@ class Invitation(TypedDict):
     email: str
     role: Literal['owner', 'admin', 'finance', 'developer', 'analyst', 'viewer']
     state: Literal['open', 'accepted', 'revoked', 'expired']
+    mail: Literal['waiting', 'sent', 'failed']
     invited_by: str
     created_at: str
     expires_at: str
