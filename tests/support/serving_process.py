@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from tests.support.serving import bearer
 from valueverse.platform.servers import api_services
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from valueverse.platform.settings import Settings
 
@@ -39,7 +39,7 @@ class Server:
         return bearer(answer.json()["access_token"])
 
 
-def start(settings: Settings, log: Path, port: int, workers: int = 1, groups: str = "") -> subprocess.Popen[bytes]:
+def start(settings: Settings, log: Path, port: int, workers: int = 1) -> subprocess.Popen[bytes]:
     command = [
         sys.executable,
         "-m",
@@ -58,9 +58,7 @@ def start(settings: Settings, log: Path, port: int, workers: int = 1, groups: st
             command,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=os.environ
-            | api_services.environment(settings, groups)
-            | api_services.counts(settings, groups or api_services.API),
+            env=os.environ | api_services.environment(settings, "") | api_services.counts(settings, api_services.API),
             cwd=Path(__file__).parents[2],
         )
 
@@ -76,31 +74,9 @@ def running(settings: Settings, keys: dict[str, str], log: Path, workers: int = 
     """A server that answers; it is stopped unless the test has done so."""
     port = free_port()
     server = Server(start(settings, log, port, workers), f"http://127.0.0.1:{port}", port, log, keys)
-    with _answering(server):
-        yield server
-
-
-@contextmanager
-def running_groups(
-    settings: Settings, keys: dict[str, str], folder: Path, groups: Sequence[str]
-) -> Iterator[dict[str, Server]]:
-    """A server for each group of routes, by its name."""
-    found = {}
-    for group in groups:
-        port, log = free_port(), folder / f"{group}.log"
-        process = start(settings, log, port, groups=group)
-        found[group] = Server(process, f"http://127.0.0.1:{port}", port, log, keys)
-    with ExitStack() as stack:
-        for server in found.values():
-            stack.enter_context(_answering(server))
-        yield found
-
-
-@contextmanager
-def _answering(server: Server) -> Iterator[None]:
     try:
         wait_until_ready(server)
-        yield
+        yield server
     finally:
         if server.process.poll() is None:
             server.process.terminate()

@@ -1,31 +1,34 @@
-"""Value executor: one value model through architect, committer and executor, three processes, up to a fee accepted."""
+"""Value executor: one value model through architect, committer and executor, three processes of ``valueverse up
+--split``, up to a fee accepted."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from tests.support.commits import printed
 from tests.support.ledger import World
 from tests.support.serving import assert_problem, bearer
-from tests.support.serving_process import running_groups
 from tests.support.value_models import saved_model
 from tests.support.warehouse_billing import know_tenant, store
+from valueverse.cli import app
 from valueverse.platform.access.api_keys import issue_api_key
+from valueverse.platform.servers import api_services, supervisor
+from valueverse.platform.servers.api_services import address
 from valueverse.platform.warehouse import connect
 from valueverse.services.audit.sign_log import sign_log
 from valueverse.services.value.track_value import track_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from tests.support.serving_process import Server
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -39,6 +42,14 @@ SCOPES = {
 SESSIONS: dict[str, dict[str, str]] = {}
 """By part: a token of one service is good at all."""
 FIRST = "s1/value/2023-11..2023-11/1"
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where each group of routes is served, and API keys by part."""
+
+    addresses: dict[str, str]
+    keys: dict[str, str]
 
 
 def world() -> World:
@@ -65,8 +76,8 @@ def measure(settings: Settings) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def servers(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
-    """A process for each of the three services; acme is measured, and has committed to nothing yet."""
+def servers(module_settings: Settings) -> Iterator[Servers]:
+    """A process for each service; acme is measured, and has committed to nothing yet."""
     know_tenant(module_settings)
     with connect(module_settings, "builder") as connection:
         connection.execute(
@@ -75,22 +86,28 @@ def servers(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory)
         keys = {part: issue_api_key(connection, "acme", scopes) for part, scopes in SCOPES.items()}
         keys["birch"] = issue_api_key(connection, "birch", ["admin"])
     measure(module_settings)
-    folder: Path = tmp_path_factory.mktemp("logs")
-    with running_groups(module_settings, keys, folder, GROUPS) as found:
-        yield found
+    started = CliRunner().invoke(app, ["up", "--split", "--only", "api"], env=module_settings.environment())
+    try:
+        assert started.exit_code == 0, started.output
+        yield Servers({group: address(module_settings, group) or "" for group in GROUPS}, keys)
+    finally:
+        list(supervisor.down(module_settings, (api_services.API, *api_services.BESIDE)))
 
 
 def send(
-    servers: dict[str, Server], group: str, part: str, method: str, path: str, body: Any = None, **headers: str
+    servers: Servers, group: str, part: str, method: str, path: str, body: Any = None, **headers: str
 ) -> httpx.Response:
     """A request to a service; sessions are of any."""
     if part not in SESSIONS:
-        SESSIONS[part] = servers[group].sign_in(part)
+        key = bearer(servers.keys[part])
+        opened = httpx.post(f"{servers.addresses[group]}/v1/sessions", headers=key, timeout=60)
+        assert opened.status_code == 200, opened.text
+        SESSIONS[part] = bearer(opened.json()["access_token"])
     given = SESSIONS[part] | {name.replace("_", "-"): text for name, text in headers.items()}
-    return httpx.request(method, f"{servers[group].address}/v1{path}", json=body, headers=given, timeout=60)
+    return httpx.request(method, f"{servers.addresses[group]}/v1{path}", json=body, headers=given, timeout=60)
 
 
-def agreed(servers: dict[str, Server]) -> str:
+def agreed(servers: Servers) -> str:
     """The model, committed for c1 from November 2023 and approved by both sides."""
     model = saved_model(missing="error")
     made = send(servers, "architect", "author", "POST", "/value-models", model)
@@ -104,7 +121,7 @@ def agreed(servers: dict[str, Server]) -> str:
 
 
 def test_a_value_model_goes_through_three_processes_up_to_a_fee_that_is_accepted(
-    servers: dict[str, Server], module_settings: Settings
+    servers: Servers, module_settings: Settings
 ) -> None:
     commit = agreed(servers)
     elsewhere = send(servers, "architect", "author", "POST", f"/commits/{commit}/runs")
@@ -167,7 +184,7 @@ def test_a_value_model_goes_through_three_processes_up_to_a_fee_that_is_accepted
             for (entry,) in connection.execute("select entry::text from audit.entry where tenant_id = 'acme'")
         ]
     actors = {(entry["action"], entry["actor"]) for entry in entries if entry["request"]}
-    keys = servers["executor"].keys
+    keys = servers.keys
     assert ("run.added", keys["author"].split("_")[1]) in actors
     assert ("fee.accepted", keys["customer"].split("_")[1]) in actors
     assert ("fee.disputed", keys["customer"].split("_")[1]) in actors
@@ -175,7 +192,7 @@ def test_a_value_model_goes_through_three_processes_up_to_a_fee_that_is_accepted
 
 @pytest.mark.security
 def test_runs_and_fees_of_another_tenant_are_not_there_and_each_route_needs_its_scope(
-    servers: dict[str, Server],
+    servers: Servers,
 ) -> None:
     commit = agreed(servers)
     run = send(servers, "executor", "author", "POST", f"/commits/{commit}/runs").json()["runs"][0]["run_hash"]
@@ -193,11 +210,13 @@ def test_runs_and_fees_of_another_tenant_are_not_there_and_each_route_needs_its_
         assert_problem(send(servers, "executor", wrong, method, path, body), 403, "insufficient-scope")
     assert send(servers, "executor", "birch", "GET", "/fee-proposals").json()["data"] == []
     assert_problem(
-        httpx.get(f"{servers['executor'].address}/v1/runs/{run}", headers=bearer("x"), timeout=60), 401, "invalid-token"
+        httpx.get(f"{servers.addresses['executor']}/v1/runs/{run}", headers=bearer("x"), timeout=60),
+        401,
+        "invalid-token",
     )
 
 
-def test_what_cannot_be_run_or_explained_is_refused_with_its_place(servers: dict[str, Server]) -> None:
+def test_what_cannot_be_run_or_explained_is_refused_with_its_place(servers: Servers) -> None:
     commit = agreed(servers)
     body = {"scenario": "agreed", "customer": "c1", "start": "2023-11-01", "seed": 5}
     other = send(servers, "committer", "author", "POST", "/value-models/saved/commits", body).json()["commit"]
