@@ -9,6 +9,7 @@ import anyio.to_thread
 import asyncpg
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
@@ -48,6 +49,7 @@ from serving_api.routes.identity import (
     sign_in,
     users,
 )
+from serving_api.routes.identity.provider_sign_on import log_in, provider
 from serving_api.routes.privacy import payment_instruments, restrictions
 from serving_api.routes.value import commits, models, runs
 from serving_api.routes.webhooks import deliveries, endpoints
@@ -65,11 +67,12 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 _MODULES = {
-    "": (sessions, sign_in, own_account, password_reset, me, operations),
+    "": (sessions, sign_in, log_in, own_account, password_reset, me, operations),
     "billing": (
         api_keys,
         users,
         invitations,
+        provider,
         portal,
         events,
         event_fates,
@@ -134,7 +137,7 @@ def create_app(
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(Frame, log=service.log)],
+        middleware=[*_proxy_headers(settings), Middleware(Frame, log=service.log)],
         exception_handlers={HTTPException: answer_problem, RequestValidationError: answer_problem},
     )
     app.state.service = service
@@ -145,6 +148,12 @@ def create_app(
 
     app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to replace it
     return app
+
+
+def _proxy_headers(settings: Settings) -> list[Middleware]:
+    """What takes the client's address from the header of a proxy that is trusted; nothing where none is."""
+    trusted = list(settings.proxies)
+    return [Middleware(wrap_asgi_with_proxy_headers, trusted_hosts=trusted)] if trusted else []
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:

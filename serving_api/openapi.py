@@ -95,6 +95,9 @@ _ANONYMOUS = (
     "/v1/sessions/refresh",
     "/v1/portal-sessions/exchange",
     "/v1/auth/login",
+    "/v1/auth/oidc/{tenant}/start",
+    "/v1/auth/oidc/{tenant}/callback",
+    "/v1/auth/oidc/session",
     "/v1/invitations/accept",
     "/v1/auth/reset",
     "/v1/auth/reset/confirm",
@@ -104,6 +107,7 @@ _CHANGE = (*_WRITE, "not-found")
 _NAMED = (*_IDENTITY, "not-found")
 _COMMIT = tuple(name for name in _CHANGE if name != "unsupported-media-type")
 _OWN = ("invalid-token", "insufficient-role", "invalid-request", "rate-limited", "unavailable")
+_OWNERS = (*_OWN, "precondition-failed", "precondition-required")
 _PROBLEMS_OF = {
     ("/v1/sessions", "post"): _SIGN_IN,
     ("/v1/sessions/refresh", "post"): _SIGN_IN,
@@ -115,6 +119,12 @@ _PROBLEMS_OF = {
     ("/v1/portal-sessions", "post"): _IDENTITY,
     ("/v1/portal-sessions/exchange", "post"): _SIGN_IN,
     ("/v1/auth/login", "post"): (*_SIGN_IN, "second-factor-required"),
+    ("/v1/auth/oidc/{tenant}/start", "get"): ("invalid-request", "not-found", "rate-limited", "unavailable"),
+    ("/v1/auth/oidc/{tenant}/callback", "get"): _SIGN_IN,
+    ("/v1/auth/oidc/session", "post"): (*_SIGN_IN, "second-factor-required"),
+    ("/v1/identity-provider", "get"): _READ,
+    ("/v1/identity-provider", "put"): (*_OWNERS, "insufficient-scope"),
+    ("/v1/identity-provider", "delete"): (*_OWNERS, "insufficient-scope", "not-found"),
     ("/v1/auth/reset", "post"): ("invalid-request", "rate-limited", "unavailable"),
     ("/v1/auth/reset/confirm", "post"): _SIGN_IN,
     ("/v1/auth/password", "post"): _OWN,
@@ -346,7 +356,8 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any], scope
     by_status: dict[int, list[str]] = {}
     for name in names:
         by_status.setdefault(KINDS[name].status, []).append(name)
-    if method == "get" and (path, method) in _PROBLEMS_OF and "text/event-stream" not in responses["200"]["content"]:
+    read = method == "get" and (path, method) in _PROBLEMS_OF and path not in _ANONYMOUS
+    if read and "text/event-stream" not in responses["200"]["content"]:
         parameters.append(_CONDITION)
         by_status[400].append("unsupported-version")
         responses["304"] = {"description": "What the client has still holds.", "headers": _headers(("ETag",))}

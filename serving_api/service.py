@@ -20,6 +20,7 @@ from serving_api.security.rate_limits import REQUESTS, Limiter
 from serving_api.security.tokens import Tokens
 from valueverse.platform.access.secrets import audit_key, secret
 from valueverse.platform.access.signing_keys import KeyRing
+from valueverse.services.people.single_sign_on import SingleSignOn
 from valueverse.services.subscriptions.subscription_owners import SubscriptionOwners
 from valueverse.services.subscriptions.upcoming_answers import UpcomingAnswers
 
@@ -108,6 +109,11 @@ class Service:
     def attempts(self) -> Attempts:
         """Attempts to sign in by password."""
         return Attempts(self.settings.redis_url)
+
+    @cached_property
+    def single_sign_on(self) -> SingleSignOn:
+        """Log-ins by identity providers."""
+        return SingleSignOn(self.settings)
 
     @cached_property
     def committing(self) -> CapacityLimiter:

@@ -26,7 +26,18 @@ from valueverse.commands.calculators import finance, invoice, meter, periods, pr
 from valueverse.commands.privacy import privacy
 from valueverse.commands.project import init, run
 from valueverse.commands.project.project_tenant import default_tenants
-from valueverse.commands.servers import analysts, demo, doctor, servers, sql, status, tenants, users, webhooks
+from valueverse.commands.servers import (
+    analysts,
+    demo,
+    doctor,
+    identity_provider,
+    servers,
+    sql,
+    status,
+    tenants,
+    users,
+    webhooks,
+)
 from valueverse.commands.value import app as value
 from valueverse.errors import RefusalError
 
@@ -91,6 +102,7 @@ for command in (
     sql,
     tenants,
     users,
+    identity_provider,
     webhooks,
     analysts,
 ):

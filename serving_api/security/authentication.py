@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
+import re
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -158,14 +160,27 @@ def insufficient_scope(scope: str, what: str = "This needs") -> Problem:
     )
 
 
+_WITH_PORT = re.compile(r"\[(.+)\](?::\d+)?|([\d.]+):\d+")
+"""An address of IPv6 in brackets, or one of IPv4 with a port."""
+
+
 def address_of(request: Request) -> str:
     """The bucket of a client's address, which wrong credentials are counted in."""
     return f"address:{host_of(request)}"
 
 
 def host_of(request: Request) -> str:
-    """A client's network address, of which the audit log has a pseudonym."""
-    return request.client.host if request.client else "local"
+    """A client's network address, of which the audit log has a pseudonym.
+
+    A trusted proxy may state it with a port, which the client chooses; what is no address is ``unknown``.
+    """
+    host = request.client.host if request.client else ""
+    if with_port := _WITH_PORT.fullmatch(host):
+        host = with_port[1] or with_port[2]
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return "unknown"
 
 
 async def look(request: Request, bucket: str) -> None:

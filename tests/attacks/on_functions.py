@@ -37,6 +37,13 @@ select 'code ' || code_hash, null, user_id, used_at is null, '' from auth.recove
 union all
 select 'reset ' || token_hash, null, user_id, used_at is null, '' from auth.password_reset where tenant_id = %s
 union all
+select 'provider ' || provider, null, issuer, null, client_id from auth.identity_provider where tenant_id = %s
+union all
+select 'sign-in ' || state_hash, null, user_id, used_at is null, token_hash from auth.provider_sign_in
+ where tenant_id = %s
+union all
+select 'subject ' || user_id, null, provider_subject, null, '' from auth.user_account where tenant_id = %s
+union all
 select 'data key ' || version, null, subject, wrapped is null, uses::text from vault.data_key where tenant_id = %s
 union all
 select 'hook ' || endpoint, null, url, disabled_at is null, secret_version::text

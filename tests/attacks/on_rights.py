@@ -144,6 +144,10 @@ _READ = (
     "invoice_discount", "rerating", "webhook_attempt", "computation", "unbilled_usage",
 )  # fmt: skip
 _WRITTEN_BY_READER = {"SELECT", "INSERT", "UPDATE", "DELETE"}
+_WRITTEN_AND_REMOVED = {
+    *("refresh_token", "portal_link", "recovery_code", "password_reset", "identity_provider", "provider_sign_in"),
+}
+"""Tables of the schema ``auth`` that the functions' owner may do everything to."""
 
 
 _OF_BUILDER_IN_VAULT = {
@@ -160,7 +164,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
     if role in {ANALYST, GROUP}:
         return privilege == "SELECT" and (schema == "marts" or (schema, table) == ("guard", "analyst_tenant"))
     if role == READER:
-        if schema == "auth" and table in {"refresh_token", "portal_link", "recovery_code", "password_reset"}:
+        if schema == "auth" and table in _WRITTEN_AND_REMOVED:
             return privilege in _WRITTEN_BY_READER
         if (schema, table) == ("inbox", "batch") or (schema == "value" and table != "metric"):
             return privilege in {"SELECT", "INSERT"}
@@ -225,7 +229,7 @@ def nobody_has_more_rights_on_tables(admin: Admin) -> list[str]:
         " and not (r.rolname = 'valueverse_reader' and (a.attrelid, a.attname) in"
         " (('auth.user_account'::regclass, 'name'), ('auth.user_account'::regclass, 'role'),"
         " ('auth.user_account'::regclass, 'totp_secret'), ('auth.user_account'::regclass, 'totp_since'),"
-        " ('auth.user_account'::regclass, 'totp_step'),"
+        " ('auth.user_account'::regclass, 'totp_step'), ('auth.user_account'::regclass, 'provider_subject'),"
         " ('auth.user_account'::regclass, 'password_hash'), ('auth.invitation'::regclass, 'accepted_at')))"
         " and not (r.rolname = 'valueverse_builder'"
         " and (a.attrelid, a.attname) = ('auth.invitation'::regclass, 'mail'))"

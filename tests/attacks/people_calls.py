@@ -9,6 +9,9 @@ _OWNER, _VIEWER, _GONE, _, _OF_BIRCH = _PEOPLE.values()
 _INVITED, _ACCEPTED = "inv_" + "a" * 24, "inv_" + "b" * 24
 _PERSONAL = "44444444-4444-4444-4444-444444444444"
 """Session of the viewer, in both tenants."""
+_CHANGE = f"change_identity_provider('acme', '{FAMILY}'"
+_NAME = "name_provider_subject('acme', 'at the provider'"
+_NO_SIGN_IN = ("used before", "too late", "of a provider before", "only birch")
 CALLS: dict[str, str | None] = {
     "sign_in_account('acme', 'a@x')": f"[('{_OWNER}', 'hash of zz-acme-only', True)]",
     f"begin_second_factor('acme', '{_PERSONAL}', '{_VIEWER}', 'sealed')": "[(True,)]",
@@ -39,6 +42,30 @@ CALLS: dict[str, str | None] = {
     f"change_password('acme', '{_PERSONAL}', '{_VIEWER}', 'another', 'new', '')": "[(False,)]",
     f"change_password('acme', '{OF_BIRCH}', '{_VIEWER}', 'hash of zz-acme-only', 'new', '')": "[(False,)]",
     f"change_password('acme', '{_PERSONAL}', '{_OF_BIRCH}', 'hash of zz-birch-only', 'new', '')": "[(False,)]",
+    "identity_provider('acme')": None,
+    f"{_CHANGE}, 'idp_{'a' * 24}', 'idp_{'9' * 24}', 'https://n', 'c', 's', 'k1', '')": "[('changed',)]",
+    f"{_CHANGE}, 'idp_{'a' * 24}', null, null, null, null, 'k1', '')": "[('changed',)]",
+    f"{_CHANGE}, null, 'idp_{'9' * 24}', 'https://n', 'c', 's', 'k1', '')": "[('moved',)]",
+    f"change_identity_provider('acme', '{OF_BIRCH}', 'idp_{'a' * 24}', null, null, null, null, 'k1', '')": (
+        "[('ended',)]"
+    ),
+    f"take_sign_in_state('acme', 'new', 'idp_{'a' * 24}', 'c', '2999-01-01Z')": "[(True,)]",
+    f"take_sign_in_state('acme', 'at the provider', 'idp_{'a' * 24}', 'c', '2999-01-01Z')": "[(False,)]",
+    f"take_sign_in_state('acme', 'new', 'idp_{'b' * 24}', 'c', '2999-01-01Z')": "[(False,)]",
+    f"take_sign_in_state('acme', 'new', 'idp_{'a' * 24}', 'c', '2000-01-01Z')": "[(False,)]",
+    f"{_NAME}, 'subject', null, 'new', '1 h')": "[('found',)]",
+    f"{_NAME}, 'subject of birch', null, 'new', '1 h')": "[('stranger',)]",
+    f"{_NAME}, 'nobody', 'only birch', 'new', '1 h')": "[('stranger',)]",
+    f"{_NAME}, 'nobody', 'zz-birch-only', 'new', '1 h')": "[('stranger',)]",
+    f"{_NAME}, 'nobody', 'c@x', 'new', '1 h')": "[('stranger',)]",
+    f"{_NAME}, 'nobody', 'b@x', 'new', '1 h')": "[('another',)]",
+    f"{_NAME}, 'nobody', 'a@x', 'new', '1 h')": "[('found',)]",
+    f"{_NAME}, 'nobody', 'zz-acme-only', 'new', '1 h')": "[('found',)]",
+    "name_provider_subject('acme', 'none', 'subject', null, 'new', '1 h')": "[('stranger',)]",
+    "provider_sign_in('acme', 'signed in')": f"[('zz-acme-only', '{_VIEWER}', 'b@x', False)]",
+    f"finish_provider_sign_in('acme', 'signed in', 'usr_{'9' * 24}', '')": f"[('{_VIEWER}',)]",
+    **{f"provider_sign_in('acme', '{token}')": "[]" for token in _NO_SIGN_IN},
+    **{f"finish_provider_sign_in('acme', '{token}', 'usr_{'9' * 24}', '')": "[(None,)]" for token in _NO_SIGN_IN},
     "data_keys('acme')": "[(1, 'zz-acme-only')]",
     "take_data_key('acme', 1, 9)": "[(1,)]",
     "take_data_key('acme', 10, 9)": "[(None,)]",

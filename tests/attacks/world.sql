@@ -69,6 +69,18 @@ select %(t)s, token, 'usr_' || repeat('b', 24), now() - interval '1 h', until, u
   from (values ('reset', now() + interval '1 h', null::timestamptz), ('used', now() + interval '1 h', now()),
                ('past', now() - interval '1 h', null), ('only ' || %(t)s::text, now() + interval '1 h', null))
        as made (token, until, used);
+insert into auth.identity_provider (tenant_id, provider, issuer, client_id, client_secret)
+values (%(t)s, 'idp_' || repeat('a', 24), 'https://' || %(s)s::text, 'client', convert_to(%(s)s, 'UTF8'));
+insert into auth.provider_sign_in (tenant_id, state_hash, provider, challenge, expires_at, token_hash, token_expires_at, subject, user_id, used_at)
+select %(t)s, 'state of ' || token, 'idp_' || repeat(letter, 24), %(s)s, now() + interval '1 h', token, until, 'subject', 'usr_' || repeat('b', 24), used
+  from (values ('signed in', 'a', now() + interval '1 h', null::timestamptz), ('used before', 'a', now() + interval '1 h', now()),
+               ('too late', 'a', now() - interval '1 h', null), ('of a provider before', 'b', now() + interval '1 h', null),
+               ('only ' || %(t)s::text, 'a', now() + interval '1 h', null))
+       as made (token, letter, until, used);
+insert into auth.provider_sign_in (tenant_id, state_hash, provider, challenge, expires_at)
+values (%(t)s, 'at the provider', 'idp_' || repeat('a', 24), %(s)s, now() + interval '1 h');
+update auth.user_account set provider_subject = 'subject' where tenant_id = %(t)s and email = 'b@x';
+update auth.user_account set provider_subject = 'subject of ' || %(t)s::text where tenant_id = %(t)s and email like 'only %%';
 insert into vault.data_key (tenant_id, subject, version, wrapped) values (%(t)s, '', 1, %(s)s), (%(t)s, 'c1', 1, 'of a customer');
 insert into auth.refresh_token (tenant_id, token_hash, family, key_prefix, idle_expires_at, expires_at)
 select %(t)s, 'of a person', %(l)s::uuid, 'usr_' || repeat('b', 24), now() + interval '1 h', now() + interval '1 d';

@@ -68,6 +68,10 @@ SERVERS = ("up", "status", "logs", "down")
 ELSEWHERE = {
     "demo": "tests/end_to_end/test_demo.py",
     "run": "tests/end_to_end/test_readme.py",
+    **dict.fromkeys(
+        ("identity-provider set", "identity-provider remove"),
+        "tests/commands/servers/test_identity_provider_command.py",
+    ),
     "privacy rotate-wrapping-key": "tests/commands/privacy/test_keys.py",
     **dict.fromkeys(
         (
@@ -81,7 +85,7 @@ ELSEWHERE = {
         "tests/services/billing/test_stored_invoices.py"
     ),
 }
-"""Commands and examples that take a minute or no end, a journal, or secrets of their own, and their test."""
+"""Commands and examples that take a minute or no end, a journal, a provider or secrets of their own, and their test."""
 EXAMPLES = examples()
 RUN_HERE = [name for name in sorted(EXAMPLES) if name not in SERVERS and name not in ELSEWHERE]
 

@@ -160,6 +160,8 @@ NOT_ASKED = {
     ),
     **dict.fromkeys(
         (
+            *("identity_provider", "change_identity_provider", "take_sign_in_state", "name_provider_subject"),
+            *("provider_sign_in", "finish_provider_sign_in"),
             *("add_data_key", "data_keys", "take_data_key", "second_factor", "begin_second_factor"),
             *("confirm_second_factor", "remove_second_factor", "use_code", "use_recovery_code", "begin_reset"),
             *("reset_email", "reset_password", "change_password"),

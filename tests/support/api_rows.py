@@ -14,7 +14,8 @@ READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscr
 "billing.invoice_void", "billing.invoice_line", "billing.journal_entry", "billing.journal_posting",
 "billing.credit_note", "billing.unchanged_invoice", "billing.usage_daily", "billing.rejected_event",
         "auth.refresh_token", "auth.api_key", "auth.portal_link", "auth.user_account", "auth.invitation",
-        "auth.recovery_code", "auth.password_reset", "vault.data_key",
+        "auth.recovery_code", "auth.password_reset", "auth.identity_provider", "auth.provider_sign_in",
+        "vault.data_key",
         "billing.invoice_credit", "billing.invoice_discount", "billing.rerating", "billing.computation",
         "value.proposal", "value.verdict", "inbox.batch", "inbox.answer", "audit.entry", "audit.node", "value.model",
         "billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt",
@@ -91,6 +92,7 @@ def fill(admin: psycopg.Connection[Any]) -> None:
         for values in (
             "auth.recovery_code values (%s, 'u', 'c')",
             "auth.password_reset values (%s, 't', 'u', now(), now())",
+            "auth.provider_sign_in values (%s, 's', 'idp_1', 'c', now())",
         ):
             admin.execute(f"insert into {values}".encode(), [tenant])
         admin.execute("insert into vault.data_key values (%s, '', 9, 'w')", [tenant])

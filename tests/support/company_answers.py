@@ -56,7 +56,8 @@ RANDOM = {
     *("user.log_in_failed", "user.locked_out"),
     *("invitation.created", "invitation.accepted", "invitation.revoked"),
     *("user.created", "user.role_changed", "user.disabled", "user.password_changed", "user.reset_requested"),
-    *("user.second_factor_added", "user.second_factor_removed", "user.recovery_code_used"),
+    *("user.second_factor_added", "user.second_factor_removed", "user.recovery_code_used", "user.provider_linked"),
+    *("identity_provider.set", "identity_provider.removed"),
 }
 """Entries of the audit log about something whose name is random."""
 SENT = {

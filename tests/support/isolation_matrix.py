@@ -53,6 +53,7 @@ def addresses(tenant: str) -> dict[str, str]:
         "/v1/users": "/v1/users",
         "/v1/users/{user}": f"/v1/users/{user_of(tenant)}",
         "/v1/invitations": "/v1/invitations",
+        "/v1/identity-provider": "/v1/identity-provider",
         "/v1/events": "/v1/events",
         "/v1/events/stream": "/v1/events/stream?seconds=0",
         "/v1/events/{source}/{id}": f"/v1/events/{quote(waiting_event(tenant)['source'], safe='')}/e%2F1",

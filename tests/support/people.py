@@ -80,6 +80,11 @@ def user_of(tenant: str) -> str:
     return f"usr_{hashlib.sha256(tenant.encode()).hexdigest()[:24]}"
 
 
+def provider_of(tenant: str) -> str:
+    """The identity provider that the tenant has here."""
+    return user_of(tenant).replace("usr", "idp")
+
+
 def add_people(settings: Settings) -> None:
     """A person and an invitation of each tenant, with its secret in them."""
     with connect(settings, "admin") as connection:
@@ -103,6 +108,18 @@ def add_people(settings: Settings) -> None:
                 " values (%s, %s, %s, now() - interval '1 h', now() + interval '1 d')",
                 [tenant, f"reset of {tenant}", user_of(tenant)],
             )
+            connection.execute(
+                "insert into auth.identity_provider (tenant_id, provider, issuer, client_id, client_secret)"
+                " values (%s, %s, %s, %s, %s)",
+                [tenant, provider_of(tenant), f"https://{secret}.example", secret, secret.encode()],
+            )
+            connection.execute(
+                "insert into auth.provider_sign_in (tenant_id, state_hash, provider, challenge, expires_at, token_hash,"
+                " token_expires_at, subject, user_id)"
+                " values (%s, %s, %s, %s, now() + interval '1 d', %s, now() + interval '1 d', %s, %s)",
+                [tenant, f"state of {tenant}", provider_of(tenant), secret, f"signed in at {tenant}", secret,
+                 user_of(tenant)],
+            )  # fmt: skip
             connection.execute(
                 "insert into vault.data_key (tenant_id, subject, version, wrapped) values (%s, '', 1, %s)",
                 [tenant, secret],
@@ -150,6 +167,15 @@ def people_calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
             "%s, %s, %s, 'worse', ''",
             [invoice_id(owner, "family"), user_of(owner), f"hash {secret_of(owner)}"],
         ),
+        "identity_provider": ("", []),
+        "change_identity_provider": (
+            "%s, %s, null, null, null, null, 'key', ''",
+            [invoice_id(owner, "family"), provider_of(owner)],
+        ),
+        "take_sign_in_state": ("'new', %s, 'c', now() + '1 h'", [provider_of(owner)]),
+        "name_provider_subject": ("%s, %s, null, 'new', '1 h'", [f"state of {owner}", secret_of(owner)]),
+        "provider_sign_in": ("%s", [f"signed in at {owner}"]),
+        "finish_provider_sign_in": ("%s, 'usr_000000000000000000000000', ''", [f"signed in at {owner}"]),
         "data_keys": ("", []),
         "take_data_key": ("1, 9", []),
         "add_data_key": ("2, 'of whoever asks'", []),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpcore
@@ -62,7 +63,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         """
         try:
             addresses = await self._resolver(host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter of a name that can be none: a part of it is too long
             raise httpcore.ConnectError("the name does not resolve") from error
         if not self._private and not all(map(is_public, addresses)):
             raise ForbiddenAddressError
@@ -71,33 +72,66 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
 
 @dataclass(frozen=True)
 class Answer:
-    """What an endpoint answered.
+    """What an address answered.
 
     Attributes:
         status: of HTTP; None: none came.
         reason: why there is none, in words of ours.
+        body: what was read of it.
     """
 
     status: int | None
     reason: str | None = None
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A request to an address that a tenant chose."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def is_address(url: str, *, private: bool) -> bool:
+    """Whether requests may go to ``url``: https (http too where ``private`` addresses are reached), without login and
+    fragment, of at most 2000 letters of ASCII."""
+    try:
+        parts = urlsplit(url)
+        whole = bool(parts.hostname) and parts.username is None and not parts.fragment and (parts.port or 1) <= 65_535
+    except ValueError:
+        return False
+    schemes = ("https", "http") if private else ("https",)
+    plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= 2000
+    return whole and plain and url.partition(":")[0] in schemes
 
 
 async def post(
     url: str, headers: Mapping[str, str], body: bytes, network: httpcore.AsyncNetworkBackend, seconds: float
 ) -> Answer:
     """Send ``body`` to ``url``, within ``seconds`` in all. No redirect is followed, no body is stored."""
+    return replace(await send(Message("POST", url, headers, body), network, seconds, MOST_READ), body=b"")
+
+
+async def send(message: Message, network: httpcore.AsyncNetworkBackend, seconds: float, most: int) -> Answer:
+    """Send ``message``, within ``seconds`` in all; the answer with a body of a little more than ``most`` bytes at the
+    most. No redirect is followed."""
     try:
         with anyio.fail_after(seconds):
             async with (
                 httpcore.AsyncConnectionPool(network_backend=network) as pool,
-                pool.stream("POST", url, headers=list(headers.items()), content=body) as answer,
+                pool.stream(
+                    message.method, message.url, headers=list(message.headers.items()), content=message.body
+                ) as answer,
             ):
-                read = 0
+                read = bytearray()
                 async for part in answer.aiter_stream():
-                    read += len(part)
-                    if read > MOST_READ:
+                    read += part
+                    if len(read) > most:
                         break
-                return Answer(answer.status)
+                return Answer(answer.status, None, bytes(read))
     except ForbiddenAddressError:
         return Answer(None, "the address is not a public one")
     except TimeoutError:

@@ -7,6 +7,7 @@ default.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import re
 import tempfile
@@ -63,6 +64,10 @@ class Settings(BaseSettings):
     committer_port: int = Field(default=8002, ge=1, le=65535)
     executor_port: int = Field(default=8003, ge=1, le=65535)
     api_groups: str = Field(default="", description="groups of routes that the API serves, comma-separated; empty: all")
+    trusted_proxies: str = Field(
+        default="",
+        description="addresses and networks of proxies whose X-Forwarded-For the API believes, comma-separated",
+    )
     metrics_port: int = Field(default=9464, ge=1, le=65535)
     webhook_private_addresses: bool = Field(
         default=False, description="webhooks may go to addresses that are not public, and by http"
@@ -98,6 +103,14 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:3000",
         pattern=r"^https?://[^\s?#]+[^\s?#/]$",
         description="web app that mails link to",
+    )
+    api_url: str = Field(
+        default="http://127.0.0.1:8000",
+        pattern=r"^https?://[^\s?#]+[^\s?#/]$",
+        description="address of the API that people's browsers know; identity providers send them back to it",
+    )
+    oidc_private_addresses: bool = Field(
+        default=False, description="identity providers may have addresses that are not public, and http"
     )
     smtp_url: str | None = Field(
         default=None,
@@ -176,6 +189,18 @@ class Settings(BaseSettings):
             raise ValueError(f"has no group of routes {unknown[0]!r}; there are {', '.join(API_GROUPS)}")
         return text
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_proxies(cls, text: str) -> str:
+        for one in _names(text):
+            try:
+                network = ipaddress.ip_network(one)
+            except ValueError as error:
+                raise ValueError(f"has {one!r}: write an address, or a network as 10.20.0.0/16") from error
+            if network.prefixlen == 0:
+                raise ValueError(f"has {one!r}, which is everybody: whoever asks would choose an address")
+        return text
+
     @field_validator("events_a_minute_of")
     @classmethod
     def _are_budgets(cls, text: str) -> str:
@@ -196,6 +221,11 @@ class Settings(BaseSettings):
         """Groups of routes that the API serves here."""
         named = _names(self.api_groups)
         return tuple(name for name in API_GROUPS if not named or name in named)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Addresses and networks of proxies whose ``X-Forwarded-For`` is believed."""
+        return tuple(_names(self.trusted_proxies))
 
     def event_budget(self, tenant: str) -> int:
         """Events that a tenant may send the API a minute."""

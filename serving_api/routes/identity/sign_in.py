@@ -46,7 +46,7 @@ async def login(request: Request, given: Login) -> Response:
         await record_failure(request, tenant, email, waits)
         raise await _refused(request)
     user = found[0]["user_id"]
-    if found[0]["second_factor"] and not await _is_code(request, tenant, user, given.code):
+    if found[0]["second_factor"] and not await is_right_code(request, tenant, user, given.code):
         await record_failure(request, tenant, email, waits)
         raise await _refused(request)
     answer = await open_user_session(request, tenant, user)
@@ -92,7 +92,7 @@ async def record_failure(request: Request, tenant: str, email: str, waits: bool)
     await service_of(request).database.call("record_failed_log_in", tenant, *asked)
 
 
-async def _is_code(request: Request, tenant: str, user: str, code: str | None) -> bool:
+async def is_right_code(request: Request, tenant: str, user: str, code: str | None) -> bool:
     """Ask for a code beside the right password: whether it is right.
 
     Raises:

@@ -12,9 +12,10 @@ import secrets
 
 from valueverse.platform.settings import TENANT_KEY
 
-REFRESH, PORTAL_LINK, INVITATION, RESET = "vvr", "vvp", "vvi", "vvx"
-"""How they begin: of a session, of a link to the portal, of an invitation, of a forgotten password."""
-_OPAQUE = re.compile(r"vv[rpix]_([A-Za-z0-9_-]{2,84})\.([A-Za-z0-9_-]{43})")
+REFRESH, PORTAL_LINK, INVITATION, RESET, SIGN_IN = "vvr", "vvp", "vvi", "vvx", "vvo"
+"""How they begin: of a session, of a link to the portal, of an invitation, of a forgotten password, of a log-in that an
+identity provider has answered."""
+_OPAQUE = re.compile(r"vv[rpixo]_([A-Za-z0-9_-]{2,84})\.([A-Za-z0-9_-]{43})")
 
 
 def new_token(tenant: str, kind: str) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from valueverse.errors import RefusalError
 from valueverse.platform.protection.envelope import Cell, opened, seal, version_of
-from valueverse.platform.stores import data_key_store
+from valueverse.platform.protection.wrapping import wrapping_of
+from valueverse.platform.stores import data_key_store, own_data_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.platform.protection.wrapping import Wrapping
+    from valueverse.platform.settings import Settings
 
 MOST_USES = 2**32
 """Values sealed by one key. With random nonces of 96 bits the chance that two are equal stays below 2^-32 up to there
@@ -135,6 +137,11 @@ class DataKeys:
                 "gone; restore the wrapping key (VALUEVERSE_SECRETS_DIR, VALUEVERSE_VAULT_URL)",
             )
         return opened_keys
+
+
+def own_keys(settings: Settings, connection: psycopg.Connection[Any]) -> DataKeys:
+    """Keys of tenants' own values, in a connection of the API's login."""
+    return DataKeys(connection, wrapping_of(settings), store=own_data_keys)
 
 
 def context_of(tenant: str, subject: str, version: int) -> str:

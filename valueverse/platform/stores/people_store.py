@@ -51,13 +51,18 @@ _PEOPLE = """
      order by created_at, id"""
 
 
-def has_tenant(connection: Connection, tenant: str) -> bool:
-    """Whether a tenant is known, if only by an API key: its first events may still wait."""
+def check_tenant(connection: Connection, tenant: str) -> None:
+    """Refuse a tenant that is not known, if only by an API key: its first events may still wait.
+
+    Raises:
+        RefusalError: ``unknown_tenant``.
+    """
     query = (
         "select exists (select from billing.tenant where tenant_id = %(tenant)s)"
         " or exists (select from auth.api_key where tenant_id = %(tenant)s)"
     )
-    return bool(value_of(connection, query, {"tenant": tenant}))
+    if not value_of(connection, query, {"tenant": tenant}):
+        raise RefusalError("unknown_tenant", f"there is no tenant {tenant!r}; see `valueverse tenants list`", "tenant")
 
 
 def has_user(connection: Connection, tenant: str, email: str) -> bool:

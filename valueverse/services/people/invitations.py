@@ -98,10 +98,7 @@ def invite(settings: Settings, tenant: str, email: str, role: str) -> dict[str, 
     """
     made = new_invitation(settings, tenant, email, role)
     with connect(settings, "builder") as connection:
-        if not store.has_tenant(connection, tenant):
-            raise RefusalError(
-                "unknown_tenant", f"there is no tenant {tenant!r}; see `valueverse tenants list`", "tenant"
-            )
+        store.check_tenant(connection, tenant)
         if store.has_user(connection, tenant, made.email):
             raise RefusalError("user_exists", f"{made.email} is a user of {tenant} already", "email")
         store.add_invitation(connection, made, LIFETIME)

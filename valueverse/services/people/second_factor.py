@@ -17,9 +17,8 @@ import pyotp
 
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import digest
-from valueverse.platform.protection import Cell, DataKeys, wrapping_of
+from valueverse.platform.protection import Cell, own_keys
 from valueverse.platform.queries import row_of, value_of
-from valueverse.platform.stores import own_data_keys
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def begin(settings: Settings, person: Person, email: str) -> dict[str, str]:
     """
     secret = pyotp.random_base32()
     with connect(settings, "api") as connection:
-        (sealed,) = _keys(settings, connection).seal([(_cell(person.tenant, person.user), secret.encode())])
+        (sealed,) = own_keys(settings, connection).seal([(_cell(person.tenant, person.user), secret.encode())])
         asked = [person.tenant, person.family, person.user, sealed]
         if not value_of(connection, "select api.begin_second_factor(%s, %s, %s, %s)", asked):
             raise RefusalError("has_second_factor", "there is a second factor already: remove it first")
@@ -119,7 +118,7 @@ def _step_of(settings: Settings, connection: psycopg.Connection[Any], tenant: st
     row = row_of(connection, "select secret from api.second_factor(%s, %s)", [tenant, user])
     if row is None or not _CODE.fullmatch(code):
         return None
-    (secret,) = _keys(settings, connection).open([(_cell(tenant, user), bytes(row["secret"]))])
+    (secret,) = own_keys(settings, connection).open([(_cell(tenant, user), bytes(row["secret"]))])
     if secret is None:
         return None
     totp, now = pyotp.TOTP(secret.decode()), int(time.time()) // _STEP
@@ -128,10 +127,6 @@ def _step_of(settings: Settings, connection: psycopg.Connection[Any], tenant: st
         step for step in range(now - _DRIFT, now + _DRIFT + 1) if hmac.compare_digest(totp.generate_otp(step), code)
     ]
     return found[-1] if found else None
-
-
-def _keys(settings: Settings, connection: psycopg.Connection[Any]) -> DataKeys:
-    return DataKeys(connection, wrapping_of(settings), store=own_data_keys)
 
 
 def _cell(tenant: str, user: str) -> Cell:

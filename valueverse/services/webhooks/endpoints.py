@@ -6,12 +6,12 @@ import secrets
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import orjson
 
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
+from valueverse.platform.outbound import is_address
 from valueverse.platform.stores.functions import call
 from valueverse.platform.warehouse import connect
 from valueverse.services.webhooks.signing import signing_secret
@@ -57,21 +57,10 @@ def check_endpoint(settings: Settings, url: str | None, types: Sequence[str] | N
 
 
 def _check_url(settings: Settings, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        bad = not parts.hostname or parts.username is not None or parts.fragment or (parts.port or 1) > 65_535
-    except ValueError:
-        bad, parts = True, urlsplit("")
-    schemes = ("https", "http") if settings.webhook_private_addresses else ("https",)
-    if (
-        bad
-        or url.partition(":")[0] not in schemes
-        or not url.isascii()
-        or not url.isprintable()
-        or " " in url
-        or len(url) > 2000
-    ):
-        message = f"{url!r} is no address of a webhook: {' or '.join(schemes)}://host/path, without login and fragment"
+    private = settings.webhook_private_addresses
+    if not is_address(url, private=private):
+        schemes = "https or http" if private else "https"
+        message = f"{url!r} is no address of a webhook: {schemes}://host/path, without login and fragment"
         raise RefusalError("bad_webhook_url", message, "URL")
 
 

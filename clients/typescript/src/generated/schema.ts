@@ -69,6 +69,67 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/auth/oidc/{tenant}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sign in by the identity provider
+         * @description Sends the browser to the tenant's provider, with a cookie that binds the log-in to this browser.
+         */
+        get: operations["get_auth_oidc_by_tenant_start"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/oidc/{tenant}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come back from the identity provider
+         * @description Sends the browser that began on to the web app, with a token that is good once, for five minutes.
+         */
+        get: operations["get_auth_oidc_by_tenant_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/oidc/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finish a log-in by the identity provider
+         * @description The token that the web app got becomes a session, once; whoever was invited becomes a person by it. A second
+         *     factor is asked for as after a password.
+         */
+        post: operations["post_auth_oidc_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/auth/password": {
         parameters: {
             query?: never;
@@ -463,6 +524,36 @@ export interface paths {
          */
         post: operations["post_invitations_accept"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/identity-provider": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The identity provider
+         * @description By which people of the tenant sign in; never its secret.
+         */
+        get: operations["get_identity_provider"];
+        /**
+         * Set the identity provider
+         * @description An owner sets it, once it has answered with its documents: whoever it names signs in as who has that address.
+         *     With another issuer or client everybody is found by address again. A provider that is there is replaced with
+         *     `If-Match`.
+         */
+        put: operations["put_identity_provider"];
+        post?: never;
+        /**
+         * Remove the identity provider
+         * @description Nobody signs in by it from now on; who has a password goes on with it. Sessions stay.
+         */
+        delete: operations["delete_identity_provider"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2774,6 +2865,14 @@ export interface components {
         Health: {
             status: string;
         };
+        /** @description A tenant's identity provider, without its secret. */
+        IdentityProvider: {
+            issuer: string;
+            client_id: string;
+            /** @description To be registered with the provider, letter for letter. */
+            redirect_uri: string;
+            changed_at: string;
+        };
         /** @description What an input adds to the difference. */
         InputShare: {
             input: string;
@@ -3068,6 +3167,14 @@ export interface components {
              * @default []
              */
             types?: ("invoice.drafted" | "invoice.finalised" | "invoice.voided" | "payment.received" | "payment.failed" | "credit_note.issued" | "usage.threshold" | "wallet.low" | "commit.proposed" | "commit.approved" | "fee.proposed" | "fee.disputed" | "run.completed" | "quality.held")[];
+        };
+        /** @description An identity provider (OpenID Connect). */
+        NewIdentityProvider: {
+            /** @description Letter for letter as the provider calls itself. */
+            issuer: string;
+            client_id: string;
+            /** @description Stored sealed; never shown. */
+            client_secret: string;
         };
         /** @description What a payment provider charges a customer by. */
         NewInstrument: {
@@ -3810,6 +3917,15 @@ export interface components {
             token_type: "Bearer";
             expires_in: number;
         };
+        /** @description How a log-in by the identity provider becomes a session. */
+        SignInFinish: {
+            /** @description As the web app's address carries it. */
+            token: string;
+            /** @description Of the challenge that began the log-in. */
+            code_verifier: string;
+            /** @description Of the authenticator app, or a recovery code, where the person has one. */
+            code?: string | null;
+        };
         /** @description A simulation. */
         Simulation: {
             /** Format: uuid */
@@ -4278,6 +4394,90 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_auth_oidc_by_tenant_start: {
+        parameters: {
+            query: {
+                /** @description S256 (RFC 7636) of a `code_verifier` that the web app keeps, and shows to finish the log-in. */
+                code_challenge: string;
+            };
+            header?: never;
+            path: {
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_auth_oidc_by_tenant_callback: {
+        parameters: {
+            query: {
+                state: string;
+                code?: string | null;
+                iss?: string | null;
+            };
+            header?: never;
+            path: {
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_auth_oidc_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInFinish"];
             };
         };
         responses: {
@@ -5014,6 +5214,101 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Session"];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of the provider that it replaces. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewIdentityProvider"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description ETag of what the change is made to, as it was read. */
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {

@@ -32,6 +32,10 @@ class Operations(ABC):
             "DELETE", "/v1/customers/{key}/payment-instruments/{instrument}", {"key": key, "instrument": instrument}
         )
 
+    def delete_identity_provider(self, *, if_match: str) -> None:
+        """Remove the identity provider."""
+        self._ask("DELETE", "/v1/identity-provider", {}, headers={"If-Match": if_match})
+
     def delete_invitation(self, invitation: str) -> None:
         """Revoke an invitation."""
         self._ask("DELETE", "/v1/invitations/{invitation}", {"invitation": invitation})
@@ -67,6 +71,21 @@ class Operations(ABC):
     def get_audit_proof_by_sequence(self, sequence: int, *, size: int | None = None) -> types.AuditProof:
         """Prove that an entry is in the log."""
         return self._ask("GET", "/v1/audit/proof/{sequence}", {"sequence": sequence}, query={"size": size})
+
+    def get_auth_oidc_by_tenant_callback(
+        self, tenant: str, *, state: str, code: str | None = None, iss: str | None = None
+    ) -> None:
+        """Come back from the identity provider."""
+        self._ask(
+            "GET",
+            "/v1/auth/oidc/{tenant}/callback",
+            {"tenant": tenant},
+            query={"state": state, "code": code, "iss": iss},
+        )
+
+    def get_auth_oidc_by_tenant_start(self, tenant: str, *, code_challenge: str) -> None:
+        """Sign in by the identity provider."""
+        self._ask("GET", "/v1/auth/oidc/{tenant}/start", {"tenant": tenant}, query={"code_challenge": code_challenge})
 
     def get_catalogs(self, *, known_at: str | datetime | None = None) -> types.CatalogPage:
         """List catalogs."""
@@ -271,6 +290,10 @@ class Operations(ABC):
     def get_healthz(self) -> types.Health:
         """The process lives."""
         return self._ask("GET", "/healthz", {})
+
+    def get_identity_provider(self) -> types.IdentityProvider:
+        """The identity provider."""
+        return self._ask("GET", "/v1/identity-provider", {})
 
     def get_invitations(self, *, limit: int | None = None, cursor: str | None = None) -> types.InvitationPage:
         """List invitations."""
@@ -729,6 +752,10 @@ class Operations(ABC):
         """Sign in with a password."""
         return self._ask("POST", "/v1/auth/login", {}, body=body)
 
+    def post_auth_oidc_session(self, body: types.SignInFinish) -> types.Session:
+        """Finish a log-in by the identity provider."""
+        return self._ask("POST", "/v1/auth/oidc/session", {}, body=body)
+
     def post_auth_password(self, body: types.NewPassword) -> None:
         """Change the own password."""
         self._ask("POST", "/v1/auth/password", {}, body=body)
@@ -1060,6 +1087,12 @@ class Operations(ABC):
     ) -> types.EndpointSecret:
         """Make a webhook endpoint."""
         return self._ask("POST", "/v1/webhook-endpoints", {}, headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def put_identity_provider(
+        self, body: types.NewIdentityProvider, *, if_match: str | None = None
+    ) -> types.IdentityProvider:
+        """Set the identity provider."""
+        return self._ask("PUT", "/v1/identity-provider", {}, headers={"If-Match": if_match}, body=body)
 
     def put_value_model(
         self, key: str, body: dict[str, Any] | str, *, if_match: str, idempotency_key: str | None = None

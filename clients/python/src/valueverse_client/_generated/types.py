@@ -524,6 +524,17 @@ class Health(TypedDict):
     status: str
 
 
+class IdentityProvider(TypedDict):
+    """
+    A tenant's identity provider, without its secret.
+    """
+
+    issuer: str
+    client_id: str
+    redirect_uri: str
+    changed_at: str
+
+
 class InputShare(TypedDict):
     """
     What an input adds to the difference.
@@ -753,6 +764,16 @@ class NewEndpoint(TypedDict):
 
     url: str
     types: NotRequired[list[Literal['invoice.drafted', 'invoice.finalised', 'invoice.voided', 'payment.received', 'payment.failed', 'credit_note.issued', 'usage.threshold', 'wallet.low', 'commit.proposed', 'commit.approved', 'fee.proposed', 'fee.disputed', 'run.completed', 'quality.held']]]
+
+
+class NewIdentityProvider(TypedDict):
+    """
+    An identity provider (OpenID Connect).
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str
 
 
 class NewInstrument(TypedDict):
@@ -1365,6 +1386,16 @@ class Session(TypedDict):
     refresh_token: str
     token_type: Literal['Bearer']
     expires_in: int
+
+
+class SignInFinish(TypedDict):
+    """
+    How a log-in by the identity provider becomes a session.
+    """
+
+    token: str
+    code_verifier: str
+    code: NotRequired[str | None]
 
 
 SimulationResult = TypedDict(

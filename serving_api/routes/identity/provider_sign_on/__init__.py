@@ -1,0 +1,1 @@
+"""Log-ins by a tenant's identity provider, and the provider itself."""
