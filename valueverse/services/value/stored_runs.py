@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
@@ -75,6 +74,7 @@ def whole_run(records: TenantRecords, run_hash: str) -> dict[str, Any]:
     Raises:
         RefusalError: ``unknown_run``.
     """
+    from valueverse.dates import utc_text
     from valueverse.platform.stores.value_store import run_results
 
     one = stored_run(records, run_hash)
@@ -85,7 +85,7 @@ def whole_run(records: TenantRecords, run_hash: str) -> dict[str, Any]:
         "case": one.run.case,
         "month": f"{one.month:%Y-%m}",
         "known_at": one.known_at,
-        "computed_at": one.computed_at.astimezone(UTC).isoformat(),
+        "computed_at": utc_text(one.computed_at),
         "content_hash": one.run.content_hash,
         "results": run_results(records, run_hash),
         "document": one.run.document,
@@ -107,8 +107,8 @@ def frozen_commit(records: TenantRecords, commit: str) -> tuple[Commitment, str]
 
 
 def _stored_run(commitment: Commitment, row: dict[str, Any]) -> StoredRun:
+    from valueverse.dates import utc_text
     from valueverse.value.realisation import CaseRun
 
     run = CaseRun.read(commitment.program, row["document"], row["content_hash"])
-    known_at = row["known_at"].astimezone(UTC).isoformat()
-    return StoredRun(commitment, run, row["month"], row["run_hash"], known_at, row["computed_at"])
+    return StoredRun(commitment, run, row["month"], row["run_hash"], utc_text(row["known_at"]), row["computed_at"])

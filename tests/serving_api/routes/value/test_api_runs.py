@@ -149,6 +149,7 @@ def test_a_value_model_goes_through_three_processes_up_to_a_fee_that_is_accepted
     shown = send(servers, "executor", "author", "GET", f"/runs/{realised}").json()
     assert (shown["commit"], shown["month"]) == (commit, "2023-12")
     assert {"name": "driver.saving", "value": "50", "unit": "USD"} in shown["results"]
+    assert shown["known_at"][-1] == shown["computed_at"][-1] == "Z"
     tree = send(servers, "executor", "author", "GET", f"/runs/{realised}/explain?output=saving&to_date=true")
     assert tree.text == printed(
         module_settings, "acme", "explain", "--run", realised, "--output", "saving", "--to-date"
@@ -166,6 +167,7 @@ def test_a_value_model_goes_through_three_processes_up_to_a_fee_that_is_accepted
         {"reason": "not us"},
     )  # fmt: skip
     assert disputed.json()["state"] == "disputed", disputed.text
+    assert {text[-1] for name, text in disputed.json().items() if name.endswith(("_at", "_until"))} == {"Z"}
     one = send(servers, "executor", "customer", "GET", f"/fee-proposals/{name}")
     lines = printed(module_settings, "acme", "proposals").splitlines()
     assert one.text == f"{lines[0]}\n"

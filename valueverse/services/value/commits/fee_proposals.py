@@ -62,8 +62,10 @@ def _shown(row: dict[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _text(value: Any) -> Any:
+    from valueverse.dates import utc_text
+
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
+        return utc_text(value)
     return value.isoformat() if isinstance(value, date) else value
 
 
