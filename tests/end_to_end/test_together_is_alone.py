@@ -164,7 +164,7 @@ NOT_ASKED = {
             *("provider_sign_in", "finish_provider_sign_in"),
             *("add_data_key", "data_keys", "take_data_key", "second_factor", "begin_second_factor"),
             *("confirm_second_factor", "remove_second_factor", "use_code", "use_recovery_code", "begin_reset"),
-            *("reset_email", "reset_password", "change_password"),
+            *("reset_email", "reset_password", "change_password", "record_failed_log_in"),
         ),
         KEYS,
     ),
