@@ -160,3 +160,18 @@ async def test_a_tenant_without_a_signed_log_gets_a_problem(api: Api, module_set
         assert_problem(await api.get("acme", "/v1/audit/proof/1"), 404, "not-found")
     finally:
         (module_settings.audit_dir / "acme.away").rename(module_settings.audit_dir / "acme.checkpoints")
+
+
+async def test_no_proof_is_made_from_a_tree_that_lacks_nodes(api: Api, module_settings: Settings) -> None:
+    with connect(module_settings, "builder") as connection:
+        connection.execute("delete from audit.node where tenant_id = 'acme' and level > 1")
+    try:
+        for path in ("/v1/audit/proof/1", "/v1/audit/consistency?from=1"):
+            assert_problem(await api.get("acme", path), 500, "internal-error")
+        assert "lacks nodes of its tree" in api.log.getvalue().decode()
+        assert (await api.get("birch", "/v1/audit/proof/1")).status_code == 200
+    finally:
+        with connect(module_settings, "builder") as connection:
+            connection.execute("delete from audit.node where tenant_id = 'acme'")
+            connection.execute("select audit.add_nodes('{acme}', '{0}')")
+    assert (await api.get("acme", "/v1/audit/proof/1")).status_code == 200
