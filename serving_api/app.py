@@ -15,10 +15,12 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from serving_api import openapi
+from serving_api.answer_headers import VERSION
 from serving_api.dialects import current_usage, ingest, meter_queries, stripe_events
 from serving_api.dialects.errors import answer_problem
 from serving_api.groups import elsewhere
-from serving_api.middleware import VERSION, Frame
+from serving_api.middleware import Frame
+from serving_api.request_log import RequestLog
 from serving_api.routes import (
     accounts,
     audit,
@@ -65,6 +67,9 @@ if TYPE_CHECKING:
 
     import structlog
     from starlette.routing import BaseRoute
+    from starlette.types import Receive, Scope, Send
+
+    from serving_api.invoice_reads import InvoiceReads
 
 _MODULES = {
     "": (sessions, sign_in, log_in, own_account, password_reset, me, operations),
@@ -105,10 +110,27 @@ _MODULES = {
 """Modules of routes by group; those of none are in every process."""
 
 
+class Api(FastAPI):
+    """The application, which looks first whether the answer is at hand."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; begin and end the app."""
+        if scope["type"] == "http":
+            reads: InvoiceReads = self.state.service.reads
+            read = reads.find(scope)
+            if read is not None:
+                if read.answer is not None and read.verdict is not None:
+                    await reads.reply(read, read.answer, read.verdict, send)
+                    return
+                scope["invoice_read"] = read
+        await super().__call__(scope, receive, send)
+
+
 def create_app(
     settings: Settings,
     *,
     log: structlog.typing.FilteringBoundLogger | None = None,
+    request_log: RequestLog | None = None,
     requests_a_minute: int = REQUESTS,
 ) -> FastAPI:
     """The API over the servers of ``settings``. Neither file nor server is touched before it starts or is
@@ -117,9 +139,10 @@ def create_app(
     Args:
         settings: where Postgres, Valkey and the keys are.
         log: where to write JSON lines; standard output if left out.
+        request_log: the same of those about requests.
         requests_a_minute: every tenant's limit.
     """
-    service = Service(settings, log or make_log(), requests_a_minute)
+    service = Service(settings, log or make_log(), requests_a_minute, request_log or RequestLog())
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -129,7 +152,7 @@ def create_app(
         await service.close()
         await anyio.to_thread.run_sync(tracing.end)
 
-    app = FastAPI(
+    app = Api(
         title="ValueVerse",
         version=VERSION,
         lifespan=lifespan,
@@ -137,7 +160,7 @@ def create_app(
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        middleware=[*_proxy_headers(settings), Middleware(Frame, log=service.log)],
+        middleware=[*_proxy_headers(settings), Middleware(Frame, service=service)],
         exception_handlers={HTTPException: answer_problem, RequestValidationError: answer_problem},
     )
     app.state.service = service
@@ -189,6 +212,7 @@ async def _begin(service: Service) -> None:
     # A failed row-level security check ends the process; a server that is still starting does not.
     try:
         service.ring.signer()
+        service.listening.begin()
         await service.database.open()
     except RefusalError as refusal:
         service.log.critical("refusing to serve", code=refusal.code, reason=refusal.message)

@@ -25,6 +25,18 @@ asyncpg.CannotConnectNowError,
                     asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError, TimeoutError)  # fmt: skip
 
 
+_OPTIONS: dict[str, Any] = {
+    "timeout": 5,
+    "command_timeout": 10,
+    "server_settings": {
+        "application_name": "valueverse-api",
+        "timezone": "UTC",
+        "statement_timeout": "8000",
+        "jit": "off",
+    },
+}
+
+
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
     def get_reset_query(self) -> str:
         """Nothing to undo, and a round trip saved: what the functions set ends with their statement."""
@@ -99,14 +111,7 @@ class Database:
                     min_size=1,
                     max_size=self._size,
                     connection_class=_Connection,
-                    timeout=5,
-                    command_timeout=10,
-                    server_settings={
-                        "application_name": "valueverse-api",
-                        "timezone": "UTC",
-                        "statement_timeout": "8000",
-                        "jit": "off",
-                    },
+                    **_OPTIONS,
                 )
                 async with pool.acquire() as connection:
                     found = await rls_violations(connection)
@@ -115,6 +120,14 @@ class Database:
                     raise RefusalError("unsafe_database", violation_text(found), "postgres")
                 self._pool = pool
         return self._pool
+
+    async def connect(self) -> Any:
+        """A connection that is not of the pool, to be notified on.
+
+        Raises:
+            OSError, asyncpg.PostgresError: Postgres cannot be reached.
+        """
+        return await asyncpg.connect(self._settings.postgres_url("api"), **_OPTIONS)
 
     async def close(self) -> None:
         """Let the connections go."""

@@ -7,6 +7,8 @@ files of that folder, and ``services.operations.export_metrics`` adds them up.
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10)
@@ -30,6 +32,10 @@ SHED = Counter("valueverse_events_shed", "Requests of events refused because bod
 BODY_BYTES = Gauge("valueverse_events_body_bytes", "Bytes of bodies of events in memory.", multiprocess_mode="livesum")
 EVENTS = Counter("valueverse_events_received", "Events that were stored before their answer.")
 
+LINES_DROPPED = Counter(
+    "valueverse_request_lines_dropped", "Lines about requests that nobody took from standard output in time."
+)
+
 NO_ROUTE = "none"
 """The route of a request that matches none."""
 
@@ -37,5 +43,16 @@ NO_ROUTE = "none"
 def count_request(method: str, route: str | None, status: int, seconds: float) -> None:
     """Count a request that was answered with ``status`` after ``seconds``; 0: the connection ended before."""
     name = route or NO_ROUTE
-    REQUESTS.labels(method, name, str(status)).inc()
-    DURATIONS.labels(method, name).observe(seconds)
+    _counter(method, name, status).inc()
+    _histogram(method, name).observe(seconds)
+
+
+@cache
+def _counter(method: str, route: str, status: int) -> Counter:
+    """Few: no label has values that a client chooses."""
+    return REQUESTS.labels(method, route, str(status))
+
+
+@cache
+def _histogram(method: str, route: str) -> Histogram:
+    return DURATIONS.labels(method, route)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import time
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,7 +12,9 @@ import structlog
 from starlette.datastructures import Headers
 
 from serving_api import metrics
+from serving_api.answer_headers import VERSION, completed, encoded, request_id
 from serving_api.dialects.errors import dialect_of, error_answer
+from serving_api.invoice_reads import PATH
 from serving_api.problems import Problem, problem_of
 from valueverse.errors import RefusalError
 from valueverse.landing.dialects import MOST_BYTES
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-VERSION = "2026-11-01"
-"""The API's one version so far; a date, so that a client can pin the day it was written."""
+    from serving_api.invoice_reads import Read
+    from serving_api.service import Service
 
 MAX_BODY = 64 * 1024
 """Bytes of a request's body, as it is sent."""
@@ -45,24 +45,6 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 PATIENCE = 60
 """Seconds that a body may take to come."""
 
-_REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-
-SECURITY_HEADERS = {
-    "content-security-policy": ("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
-    "strict-transport-security": "max-age=63072000; includeSubDomains",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-    "vary": "Authorization, Api-Version",
-}
-
-
-_STATIC = [(name.encode(), value.encode()) for name, value in (*SECURITY_HEADERS.items(), ("api-version", VERSION))]
-
 
 @dataclass
 class Exchange:
@@ -79,18 +61,19 @@ class Exchange:
 class Frame:
     """Pure ASGI middleware: nothing is copied, and context variables stay those of the request."""
 
-    def __init__(self, app: ASGIApp, log: structlog.typing.FilteringBoundLogger) -> None:
+    def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
-        self._log = log
+        self._service = service
+        self._log = service.log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; begin and end the app."""
         if scope["type"] != "http":
             await self._live(scope, receive, send)
             return
+        read: Read | None = scope.get("invoice_read")
         given = Headers(scope=scope)
-        offered = given.get("x-request-id", "")
-        exchange = Exchange(offered.lower() if _REQUEST_ID.fullmatch(offered) else str(uuid.uuid4()), time.monotonic())
+        exchange = Exchange(request_id(given.get("x-request-id")), time.monotonic())
         scope["exchange"] = exchange
         status = 0
 
@@ -98,7 +81,8 @@ class Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _complete(message, exchange)
+                own = {"X-Request-ID": exchange.request_id, **exchange.headers}
+                message["headers"] = completed(message.get("headers", ())) + encoded(own)
             await send(message)
 
         with (
@@ -109,7 +93,10 @@ class Frame:
             try:
                 most = _most(scope)
                 _check(given, most)
-                await self._app(scope, _limited(receive, most, exchange.arrived + PATIENCE), sending)
+                if read is not None:
+                    await self._service.reads.serve(read, scope, sending)
+                else:
+                    await self._app(scope, _limited(receive, most, exchange.arrived + PATIENCE), sending)
             except Exception as error:
                 problem = problem_of(error)
                 if problem.status_code >= 500:
@@ -126,14 +113,8 @@ class Frame:
         metrics.count_request(method, route, status, seconds)
         if span is not None:
             _describe(span, method, route, status, exchange)
-        self._log.info(
-            "request",
-            method=method,
-            route=route,
-            status=status,
-            tenant=exchange.tenant,
-            milliseconds=round(seconds * 1000, 2),
-        )
+        ids = {name: value for name, value in structlog.contextvars.get_contextvars().items() if name != "tenant"}
+        self._service.request_log.add(method, route, status, exchange.tenant, seconds, ids)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
@@ -174,22 +155,14 @@ def _describe(span: Span, method: str, route: str | None, status: int, exchange:
 
 def _route(scope: Scope) -> str | None:
     """The template of the address: paths hold customers' keys and whatever an attacker likes to write into a log."""
+    if "invoice_read" in scope:
+        return PATH
     path = getattr(scope.get("route"), "path", None)
     if path is None and "endpoint" in scope:
         # Plain routes are only in the list.
         routes = scope["app"].state.routes
         path = next((one.path for one in routes if one.endpoint is scope["endpoint"]), None)
     return path
-
-
-def _complete(message: Message, exchange: Exchange) -> None:
-    """Add to an answer's headers what every answer has; what a route has set itself stays."""
-    own = list(message.get("headers", ()))
-    stated = {name for name, _ in own}
-    own += [header for header in _STATIC if header[0] not in stated]
-    own.append((b"x-request-id", exchange.request_id.encode()))
-    own += [(name.lower().encode(), value.encode()) for name, value in exchange.headers.items()]
-    message["headers"] = own
 
 
 def _check(given: Headers, most: int) -> None:

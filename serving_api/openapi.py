@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from serving_api.answer_headers import VERSION
 from serving_api.event_schemas import EventFate
 from serving_api.examples import EVENT_SCHEMA, FATE
-from serving_api.middleware import VERSION
 from serving_api.operation_names import operation_name
 from serving_api.problems import KINDS, MEDIA_TYPE, PREFIX
 from serving_api.route_scopes import scopes_of

@@ -57,10 +57,15 @@ def respond(
 ) -> Response:
     """``body`` (JSON unless ``kind`` says else), or 304 if the request names its ETag."""
     tag = tag_of(body)
-    headers = {"ETag": tag, "Cache-Control": PRIVATE, **(more or {})}
+    headers = {**finished(tag), **(more or {})}
     if matches(request.headers.getlist("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(body, 200, headers, kind)
+
+
+def finished(tag: str) -> dict[str, str]:
+    """Headers of an answer with an ETag."""
+    return {"ETag": tag, "Cache-Control": PRIVATE}
 
 
 def tag_of(body: bytes) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter
 
+from serving_api.answer_cache import AnswerCache, Listening
 from serving_api.cursors import Cursors
 from serving_api.database import Database
 from serving_api.engine import Engine
 from serving_api.intake import Intake
+from serving_api.invoice_reads import InvoiceReads
 from serving_api.later import Later
 from serving_api.live_events import LiveEvents
+from serving_api.request_log import RequestLog
 from serving_api.security.attempts import Attempts
 from serving_api.security.hashing import Hashing
 from serving_api.security.rate_limits import REQUESTS, Limiter
@@ -39,11 +42,27 @@ class Service:
     settings: Settings
     log: structlog.typing.FilteringBoundLogger
     requests_a_minute: int = REQUESTS
+    request_log: RequestLog = field(default_factory=RequestLog)
 
     @cached_property
     def database(self) -> Database:
         """The pool."""
         return Database(self.settings, self.log)
+
+    @cached_property
+    def answers(self) -> AnswerCache:
+        """Finished answers."""
+        return AnswerCache(self.settings.api_cache_mib * 2**20)
+
+    @cached_property
+    def listening(self) -> Listening:
+        """What hears of changes that make answers old."""
+        return Listening(self.answers, self.database.connect, self.log)
+
+    @cached_property
+    def reads(self) -> InvoiceReads:
+        """Answers about invoices."""
+        return InvoiceReads(self)
 
     @cached_property
     def limiter(self) -> Limiter:
@@ -143,11 +162,13 @@ class Service:
     async def close(self) -> None:
         """Let every connection go."""
         await self.later.finish()
+        await self.listening.close()
         await self.database.close()
         await self.limiter.close()
         await self.attempts.close()
         await self.live.close()
         self.engine.close()
+        self.request_log.close()
 
 
 def service_of(request: Request) -> Service:

@@ -7,12 +7,12 @@ from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-import rfc8785
 from fastapi import APIRouter, Depends, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serving_api.invoice_reads import document_bytes, no_invoice
 from serving_api.problems import Problem
 from serving_api.responses import amount, page, refuse_repeated, respond
 from serving_api.schemas import InvoicePage, InvoiceQuery, is_plain, past_instant
@@ -65,17 +65,16 @@ async def get_invoice(request: Request) -> Response:
     identity = await identify(request, "billing:read", portal=True)
     form, known_at = _asked(request)
     number = request.path_params["number"]
-    read = partial(service_of(request).database.read, identity.owner)
-    if known_at is not None:
+    service = service_of(request)
+    read = partial(service.database.read, identity.owner)
+    if known_at is None:
+        body = (await service.reads.read(identity.owner, number)).body
+    else:
         known = (number, None, _of_tenant(identity, known_at))
         found = await read("explain_invoices", *known) if is_plain(number) else []
-    else:
-        found = await read("invoice", number) if is_plain(number) else []
-    if not found:
-        raise Problem("not-found", "No invoice has this number.")
-    document: str = found[0]["document"]
-    is_void = found[0]["voided"] if known_at is None else found[0]["voided_at"] is not None
-    body = voided(document) if is_void else document.encode()
+        if not found:
+            raise no_invoice()
+        body = document_bytes(found[0]["document"], is_void=found[0]["voided_at"] is not None)
     if form == "json":
         return respond(request, body)
     invoice = json.loads(body)
@@ -84,9 +83,7 @@ async def get_invoice(request: Request) -> Response:
     history = await _history(read, invoice)
     try:
         # Typesetting takes tens of milliseconds: other requests go on meanwhile.
-        rendered = await run_in_threadpool(
-            _rendered, form, invoice, parties, catalog, history, service_of(request).settings.fonts
-        )
+        rendered = await run_in_threadpool(_rendered, form, invoice, parties, catalog, history, service.settings.fonts)
     except RefusalError as refusal:
         problem_place = {"path": refusal.path, "message": refusal.message}
         raise Problem("not-renderable", refusal.message, errors=[problem_place]) from refusal
@@ -165,11 +162,6 @@ async def catalog_of(read: _Read, document: dict[str, Any]) -> str | None:
 async def _history(read: _Read, document: dict[str, Any]) -> InvoiceHistory:
     found = await read("invoice_history", document["number"])
     return InvoiceHistory.of(found[0]["history"] if found else None, minor_units(document["currency"]))
-
-
-def voided(document: str) -> bytes:
-    """A finished document, canonical (RFC 8785) as before, that says it is voided."""
-    return rfc8785.dumps(json.loads(document) | {"status": "voided"})
 
 
 def _summary(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,10 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import structlog
 from starlette.requests import Request
 
 from serving_api.problems import Problem
-from serving_api.security.rate_limits import refused
+from serving_api.security.rate_limits import bucket_of, note_verdict, refused
 from serving_api.security.tokens import Identity, refused_token
 from serving_api.service import service_of
 from valueverse.platform.access.api_keys import digest, prefix_of
@@ -217,15 +216,9 @@ async def spend_request(request: Request, tenant: str, *customer: str) -> None:
     Raises:
         Problem: ``rate-limited``.
     """
-    exchange = request.scope["exchange"]
-    exchange.tenant = tenant
-    structlog.contextvars.bind_contextvars(tenant=tenant)
     limiter = service_of(request).limiter
-    # A tenant's key has no colon; a customer must not use up what its tenant has.
-    verdict = await limiter.spend(":".join(("portal" if customer else "tenant", tenant, *customer)))
-    exchange.headers.update(verdict.headers(limiter.requests))
-    if not verdict.allowed:
-        raise refused(verdict, limiter.requests)
+    owner = (tenant, *customer)
+    note_verdict(request.scope, owner, await limiter.spend(bucket_of(owner)), limiter.requests)
 
 
 async def spend_events(request: Request, tenant: str, events: int = 1) -> None:

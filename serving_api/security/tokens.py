@@ -26,7 +26,7 @@ TYPE = "at+jwt"
 ACCESS_SECONDS = 300
 
 _REQUIRED = ["iss", "aud", "sub", "exp", "nbf", "iat", "jti", "tenant", "scope", "sid"]
-_REMEMBERED = 4096
+_REMEMBERED = 16_384
 _LONGEST = 4096
 
 
@@ -100,17 +100,22 @@ class Tokens:
         Raises:
             Problem: ``invalid-token``; the same whatever is wrong, so that nothing is learned from it.
         """
-        kids = self._ring.kids
-        if kids != self._kids:
-            self._seen, self._kids = {}, kids
-        known = self._seen.get(token)
-        if known is not None and known[0] > time.time():
-            return known[1]
+        known = self.known(token)
+        if known is not None:
+            return known
         expires, identity = self._verified(token)
         if len(self._seen) >= _REMEMBERED:
             self._seen.clear()
         self._seen[token] = (expires, identity)
         return identity
+
+    def known(self, token: str) -> Identity | None:
+        """The identity that ``token`` proves, if that was verified before and holds still."""
+        kids = self._ring.kids
+        if kids != self._kids:
+            self._seen, self._kids = {}, kids
+        known = self._seen.get(token)
+        return known[1] if known is not None and known[0] > time.time() else None
 
     def expiry(self, token: str) -> int:
         """When a token expires that ``verify`` takes, in seconds since 1970.

@@ -12,7 +12,8 @@ import psutil
 import pytest
 from redis.asyncio import Redis
 
-from serving_api.middleware import MAX_BODY, SECURITY_HEADERS, VERSION
+from serving_api.answer_headers import SECURITY_HEADERS, VERSION
+from serving_api.middleware import MAX_BODY
 from serving_api.security.rate_limits import Limiter
 from tests.support.serving import Api, assert_problem, bearer, serving
 from valueverse.platform.servers import processes

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from serving_api.answer_headers import SECURITY_HEADERS
 from serving_api.app import app
 from serving_api.idempotency import PARAMETER
-from serving_api.middleware import SECURITY_HEADERS
 from tests.support.billing_rows import secret_of
 from tests.support.landing import event
 from tests.support.laws import law

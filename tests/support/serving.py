@@ -16,6 +16,7 @@ import httpx
 import polars as pl
 
 from serving_api.app import create_app
+from serving_api.request_log import RequestLog
 from serving_api.security.rate_limits import Limiter
 from serving_api.security.tokens import Identity
 from tests.support import billing_rows
@@ -240,7 +241,8 @@ def bearer(credentials: str) -> dict[str, str]:
 async def serving(settings: Settings, keys: dict[str, str], requests_a_minute: int = 100_000) -> AsyncIterator[Api]:
     """The app, begun as a server would begin it; its limits do not refill, however long a test takes."""
     log = io.BytesIO()
-    app = create_app(settings, log=make_log(log), requests_a_minute=requests_a_minute)
+    lines = RequestLog(log, seconds=0)
+    app = create_app(settings, log=make_log(log), request_log=lines, requests_a_minute=requests_a_minute)
     begun, service = time.time_ns() // 1000, app.state.service
     service.limiter = Limiter(settings.redis_url, service.log, requests_a_minute, clock=lambda: begun, patience=60)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pyarrow as pa
 import pytest
 
-from serving_api.middleware import SECURITY_HEADERS
+from serving_api.answer_headers import SECURITY_HEADERS
 from tests.support.billing_rows import secret_of
 from tests.support.serving import Api, assert_problem, bearer, seed_log
 from valueverse.landing.dialects import MOST_BYTES

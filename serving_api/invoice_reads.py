@@ -1,0 +1,186 @@
+"""The most asked question, ``GET /v1/invoices/{number}`` of a session, answered before any other route is looked for.
+
+What is answered here, and how, is what the usual way answers: tokens, scopes, limits and reads are the same objects.
+It is only for requests that have nothing to be judged but a token which this process has verified before: whatever else
+a request has or lacks goes the usual way, which also says what is wrong with it. People go there too, for their role is
+looked up each time.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import rfc8785
+from starlette.responses import Response
+
+from serving_api import metrics
+from serving_api.answer_cache import TTL, Answer
+from serving_api.answer_headers import completed, encoded, request_id
+from serving_api.problems import Problem
+from serving_api.responses import finished, matches, tag_of
+from serving_api.schemas import is_plain
+from serving_api.security.rate_limits import bucket_of, note_verdict
+from valueverse.platform.telemetry import tracing
+
+if TYPE_CHECKING:
+    from starlette.types import Scope, Send
+
+    from serving_api.answer_cache import Headers, Key
+    from serving_api.security.rate_limits import Verdict
+    from serving_api.security.tokens import Identity
+    from serving_api.service import Service
+
+PATH = "/v1/invoices/{number}"
+SCOPE = "billing:read"
+_PREFIX = PATH.removesuffix("{number}")
+_BEARER = b"Bearer "
+_UNUSUAL = frozenset({b"api-version", b"content-length", b"transfer-encoding", b"expect", b"traceparent"})
+"""Headers that are judged elsewhere."""
+
+
+@dataclass(slots=True)
+class Read:
+    """A request for an invoice.
+
+    Attributes:
+        identity: whose, with what it may.
+        number: of the invoice.
+        tags: headers ``If-None-Match``.
+        request_id: header ``X-Request-ID``.
+        arrived: ``time.monotonic()``.
+        answer: one that is at hand; None: it has to be read.
+        verdict: that of a lease of the rate limit; None: it has to be asked for.
+    """
+
+    identity: Identity
+    number: str
+    tags: list[str]
+    request_id: str | None
+    arrived: float
+    answer: Answer | None = None
+    verdict: Verdict | None = None
+
+    def reply(self, answer: Answer) -> tuple[int, Headers, bytes]:
+        """Status, headers and body."""
+        if self.tags and matches(self.tags, answer.tag):
+            return 304, answer.unchanged, b""
+        return 200, answer.headers, answer.body
+
+
+class InvoiceReads:
+    """Answers about invoices as JSON, for tenants and for customers in their portals."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._is_served = "billing" in service.settings.groups
+
+    def find(self, scope: Scope) -> Read | None:
+        """The request, if it is one that is answered here; with answer and verdict where both are at hand."""
+        path: str = scope["path"]
+        if not path.startswith(_PREFIX) or scope["method"] != "GET" or scope["query_string"] or not self._is_served:
+            return None
+        number = path[len(_PREFIX) :]
+        given = _headers(scope["headers"])
+        if given is None or not number or "/" in number:
+            return None
+        arrived, (token, request_id, tags) = time.monotonic(), given
+        service = self._service
+        identity = service.tokens.known(token)
+        if identity is None or identity.is_person or (identity.customer is None and not identity.may(SCOPE)):
+            return None
+        answer = service.answers.take(_key(identity.owner, number))
+        # What is traced goes the usual way, where its span is opened.
+        at_hand = answer is not None and not tracing.is_on()
+        verdict = service.limiter.take(bucket_of(identity.owner)) if at_hand else None
+        return Read(identity, number, tags, request_id, arrived, answer, verdict)
+
+    async def reply(self, read: Read, answer: Answer, verdict: Verdict, send: Send) -> None:
+        """Send an answer that is at hand; it is counted and logged as every other."""
+        status, headers, body = read.reply(answer)
+        identifier = request_id(read.request_id)
+        own = [(b"x-request-id", identifier.encode()), *_limits(verdict, self._service.limiter.requests)]
+        try:
+            await send({"type": "http.response.start", "status": status, "headers": headers + own})
+            await send({"type": "http.response.body", "body": body})
+        finally:
+            seconds = time.monotonic() - read.arrived
+            metrics.count_request("GET", PATH, status, seconds)
+            ids = {"request_id": identifier}
+            self._service.request_log.add("GET", PATH, status, read.identity.tenant, seconds, ids)
+
+    async def serve(self, read: Read, scope: Scope, send: Send) -> None:
+        """Answer a request whose answer or verdict is not at hand.
+
+        Raises:
+            Problem: ``rate-limited``, ``not-found``, ``unavailable``.
+        """
+        owner, limiter = read.identity.owner, self._service.limiter
+        note_verdict(scope, owner, await limiter.spend_ahead(bucket_of(owner)), limiter.requests)
+        answer = read.answer or await self.read(owner, read.number)
+        status, headers, body = read.reply(answer)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def read(self, owner: tuple[str, ...], number: str) -> Answer:
+        """The answer about an invoice, from this process or else from Postgres.
+
+        Raises:
+            Problem: ``not-found``, ``unavailable``.
+        """
+        key, answers = _key(owner, number), self._service.answers
+        answer = answers.take(key)
+        if answer is None:
+            changes = answers.changes
+            found = await self._service.database.read(owner, "invoice", number) if is_plain(number) else []
+            if not found:
+                raise no_invoice()
+            answer = _finished(document_bytes(found[0]["document"], is_void=found[0]["voided"]))
+            answers.keep(key, answer, changes)
+        return answer
+
+
+def document_bytes(document: str, *, is_void: bool) -> bytes:
+    """A finished document as it was hashed, or, canonical (RFC 8785) as before, one that says it is voided."""
+    return rfc8785.dumps(json.loads(document) | {"status": "voided"}) if is_void else document.encode()
+
+
+def no_invoice() -> Problem:
+    """The answer to a number that no invoice of whoever asks has."""
+    return Problem("not-found", "No invoice has this number.")
+
+
+@lru_cache(maxsize=1024)
+def _limits(verdict: Verdict, limit: int) -> Headers:
+    return encoded(verdict.headers(limit))
+
+
+def _headers(given: Headers) -> tuple[str, str | None, list[str]] | None:
+    """Access token, ``X-Request-ID`` and each ``If-None-Match``; None where there is something else to judge."""
+    token, request_id, tags = None, None, []
+    for name, value in given:
+        if name == b"authorization":
+            if token is not None or not value.startswith(_BEARER):
+                return None
+            token = value[len(_BEARER) :].decode("latin-1")
+        elif name == b"if-none-match":
+            tags.append(value.decode("latin-1"))
+        elif name == b"x-request-id":
+            request_id = value.decode("latin-1")
+        elif name in _UNUSUAL:
+            return None
+    return None if token is None else (token, request_id, tags)
+
+
+def _key(owner: tuple[str, ...], number: str) -> Key:
+    return (*owner, PATH, number)
+
+
+def _finished(body: bytes) -> Answer:
+    tag = tag_of(body)
+    whole = Response(body, 200, finished(tag), "application/json")
+    unchanged = Response(status_code=304, headers=finished(tag))
+    return Answer(tag, completed(whole.raw_headers), completed(unchanged.raw_headers), body, time.monotonic() + TTL)
