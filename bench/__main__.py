@@ -19,7 +19,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingest, peers, rating, serving, steps, upcoming, value
+from bench import http_ingest, ingest, peers, rating, serving, steps, upcoming, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,6 +31,7 @@ SUITES: dict[str, Callable[[str], Iterable[dict[str, Any]]]] = {
     "value": value.run,
     "steps": steps.run,
     "upcoming": upcoming.run,
+    "http ingest": http_ingest.run,
     "serve hot": serving.hot,
     "serve cold": serving.cold,
     "serve tail": serving.tail,

@@ -185,8 +185,21 @@ def _until_it_answers(address: str) -> None:
             return
 
 
+def warm(world: ServedWorld) -> None:
+    """Ask whatever is asked later, once at least."""
+    asked = 0
+    while asked < 2 * TENANTS:
+        asked += int(2 * loaded(world, world.address, 2, -asked - 1))
+
+
 def loaded(world: ServedWorld, address: str, seconds: int, seed: int) -> float:
     """Requests that wrk has answered a second, every one of them with success.
+
+    Args:
+        world: of the requests.
+        address: of the server.
+        seconds: how long.
+        seed: of the order of the requests; below 0: they are asked in turn, beginning with this one.
 
     Raises:
         SystemExit: wrk is missing, or a request failed or was refused.

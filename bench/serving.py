@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.served_world import CONNECTIONS, TENANTS, bare_reply, loaded, served, with_new_tokens
+from bench.served_world import CONNECTIONS, TENANTS, bare_reply, loaded, served, warm, with_new_tokens
 from tests.support.node import installed, run_node
 from valueverse.platform.servers import postgres_server
 
@@ -70,7 +70,7 @@ def tail(size: str) -> Iterator[dict[str, Any]]:
 def _pairs(world: ServedWorld, peer: Callable[[int], float], seconds: int) -> Sequence[tuple[float, float]]:
     """Rates of ours and of the peer in turn, after a warm-up in which every token is seen once."""
     with_new_tokens(world)
-    loaded(world, world.address, 4 * seconds, ROUNDS)
+    warm(world)
     return [(loaded(world, world.address, seconds, seed), peer(seed)) for seed in range(ROUNDS)]
 
 

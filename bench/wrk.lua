@@ -1,9 +1,15 @@
 -- Requests of wrk: lines of the file that REQUESTS names, an address and an access token each, in an order drawn by chance.
 -- Standard error gets what was counted, as one line of JSON.
-local requests = {}
+-- The argument is the seed of chance; below 0, they are asked in turn, beginning with that one.
+local requests, place = {}, nil
 
 function init(args)
-  math.randomseed(tonumber(args[1]))
+  local seed = tonumber(args[1])
+  if seed < 0 then
+    place = -seed - 1
+  else
+    math.randomseed(seed)
+  end
   for line in io.lines(os.getenv("REQUESTS")) do
     local path, token = line:match("^(%S+) (%S+)$")
     requests[#requests + 1] = wrk.format("GET", path, { Authorization = "Bearer " .. token })
@@ -11,6 +17,10 @@ function init(args)
 end
 
 function request()
+  if place then
+    place = place + 1
+    return requests[(place - 1) % #requests + 1]
+  end
   return requests[math.random(#requests)]
 end
 

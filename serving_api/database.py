@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from serving_api.problems import Problem
+from serving_api.questions import Together
 from serving_api.security.rls_preflight import rls_violations
 from valueverse.errors import RefusalError
 from valueverse.platform.telemetry import tracing
@@ -52,6 +54,8 @@ class Database:
         self._size = size
         self._pool: Any = None
         self._making = asyncio.Lock()
+        self._invoices = Together(partial(self._found_invoices, "invoice"))
+        self._portal_invoices = Together(partial(self._found_invoices, "portal_invoice"))
 
     async def call(self, function: str, *arguments: object) -> list[Any]:
         """Rows of ``api.<function>(arguments)``; ``function`` is a name of ours, the arguments are bound.
@@ -76,6 +80,14 @@ class Database:
         """
         return await self.call(function if len(owner) == 1 else f"portal_{function}", *owner, *arguments)
 
+    async def invoice(self, owner: tuple[str, ...], number: str) -> tuple[str, bool] | None:
+        """Document of an invoice, and whether it is voided; None: the owner has none of this number.
+
+        Raises:
+            Problem, RefusalError: as ``call``.
+        """
+        return await (self._invoices if len(owner) == 1 else self._portal_invoices).ask((*owner, number))
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Several calls that hold together or not at all: they are durable once it has ended without an error.
@@ -86,6 +98,22 @@ class Database:
         """
         async with self._connected() as connection, connection.transaction():
             yield Transaction(connection)
+
+    async def _found_invoices(self, function: str, asked: Sequence[tuple[str, ...]]) -> list[tuple[str, bool] | None]:
+        """The answer to each question. The function is called for each by itself, and sets whose rows it may see."""
+        names = [f"a{place}" for place in range(len(asked[0]))]
+        arrays = ", ".join(f"${place}::text[]" for place in range(1, len(names) + 1))
+        query = (
+            "select asked.place, found.document, found.voided "  # noqa: S608 - names of ours, values bound
+            f"from unnest({arrays}) with ordinality as asked ({', '.join(names)}, place) "
+            f"cross join lateral api.{function}({', '.join(f'asked.{name}' for name in names)}) as found"
+        )
+        answers: list[tuple[str, bool] | None] = [None] * len(asked)
+        async with self._connected() as connection:
+            with tracing.span(f"api.{function}", "client", attributes=_ATTRIBUTES):
+                for row in await connection.fetch(query, *(list(column) for column in zip(*asked, strict=True))):
+                    answers[row["place"] - 1] = (row["document"], row["voided"])
+        return answers
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Any]:

@@ -135,10 +135,11 @@ class InvoiceReads:
         answer = answers.take(key)
         if answer is None:
             changes = answers.changes
-            found = await self._service.database.read(owner, "invoice", number) if is_plain(number) else []
-            if not found:
+            found = await self._service.database.invoice(owner, number) if is_plain(number) else None
+            if found is None:
                 raise no_invoice()
-            answer = _finished(document_bytes(found[0]["document"], is_void=found[0]["voided"]))
+            document, is_void = found
+            answer = _finished(document_bytes(document, is_void=is_void))
             answers.keep(key, answer, changes)
         return answer
 

@@ -98,10 +98,8 @@ class RequestLog:
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
-        if self._dropped and self._handed - self._written < self._at_most:
-            event = {"lines": self._dropped, "event": "lines of requests were dropped", "level": "error"}
-            self._lines.append(orjson.dumps({**event, "time": datetime.now(UTC)}, option=_OPTIONS))
-            self._dropped = 0
+        if self._handed - self._written < self._at_most:
+            self._say_what_was_dropped()
         if self._lines:
             text = b"".join(self._lines)
             self._lines, self._gathered = [], 0
@@ -111,6 +109,12 @@ class RequestLog:
                 self._writer = Thread(target=self._write, name="request-log", daemon=True)
                 self._writer.start()
 
+    def _say_what_was_dropped(self) -> None:
+        if self._dropped:
+            event = {"lines": self._dropped, "event": "lines of requests were dropped", "level": "error"}
+            self._lines.append(orjson.dumps({**event, "time": datetime.now(UTC)}, option=_OPTIONS))
+            self._dropped = 0
+
     def _write(self) -> None:
         while (text := self._queue.get()) is not None:
             self._sink.write(text)
@@ -119,6 +123,7 @@ class RequestLog:
 
     def close(self) -> None:
         """Write what is left; a reader that takes nothing is waited for some seconds."""
+        self._say_what_was_dropped()
         self.flush()
         if self._writer is not None:
             self._queue.put(None)
