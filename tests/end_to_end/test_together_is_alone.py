@@ -67,6 +67,7 @@ COMMANDS = {
     **dict.fromkeys(("tenants add", "tenants key", "tenants revoke", "tenants rotate"), KEYS),
     **dict.fromkeys(("analysts add", "analysts remove", "analysts list"), KEYS),
     **dict.fromkeys(("users invite", "users list", "users disable"), KEYS),
+    **dict.fromkeys(("identity-provider set", "identity-provider show", "identity-provider remove"), KEYS),
     **dict.fromkeys(
         ("value commit", "value approve", "value accept", "value dispute", "value withdraw", "rerate apply"),
         "done between the runs, by the function behind it (tests/support/company_files.py)",
@@ -112,9 +113,8 @@ STEPS = {
 """Assets beside the models of dbt, and the step of tests/support/company_files.py that does their work."""
 IGNORED = "every name in the folder is a file; others are in tests/services/ingestion/test_publish_apart.py"
 EMPTY = {
-    "auth.api_key": KEYS,
-    "auth.refresh_token": KEYS,
-    "auth.portal_link": KEYS,
+    **dict.fromkeys(("auth.api_key", "auth.refresh_token", "auth.portal_link"), KEYS),
+    **dict.fromkeys(("auth.identity_provider", "auth.provider_sign_in"), KEYS),
     **dict.fromkeys(("auth.user_account", "auth.invitation", "auth.recovery_code", "auth.password_reset"), KEYS),
     "guard.analyst_tenant": KEYS,
     **dict.fromkeys(("audit.entry", "audit.node"), "put in order when it is asked for, after the tables were read"),
