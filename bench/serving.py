@@ -39,7 +39,7 @@ def hot(size: str) -> Iterator[dict[str, Any]]:
 
 
 def cold(size: str) -> Iterator[dict[str, Any]]:
-    """Nothing is kept, against the same function called by pgbench over as many connections as wrk has."""
+    """Nothing is cached, against the same function called by pgbench over as many connections as wrk has."""
     with served({"api_cache_mib": 0}) as world:
         pairs = _pairs(world, lambda seed: _pgbench(world, SECONDS[size], seed), SECONDS[size])
         ours = statistics.median(one for one, _ in pairs)

@@ -1,8 +1,8 @@
 """Finished answers of this process: what is read again and again, as the bytes that are sent.
 
-An answer is kept under whose it is (tenant; in a portal tenant and customer) and what it is of. It is good until
+An answer is cached under whose it is (tenant; in a portal tenant and customer) and what it is of. It is good until
 Postgres notifies that invoices have changed, and for ``TTL`` at most. While the connection that is notified does not
-answer, nothing is kept and nothing is taken: a process that would not hear of a change answers from Postgres.
+answer, nothing is cached and nothing is taken: a process that would not hear of a change answers from Postgres.
 """
 
 from __future__ import annotations
@@ -58,37 +58,37 @@ class AnswerCache:
     """Answers up to a number of bytes; those that were not asked for the longest go first.
 
     Args:
-        most: bytes of bodies; 0: nothing is ever kept.
+        most: bytes of bodies; 0: nothing is ever cached.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._kept: OrderedDict[Key, Answer] = OrderedDict()
+        self._answers: OrderedDict[Key, Answer] = OrderedDict()
         self._bytes = 0
         self._heard = float("-inf")
         self.changes = 0
-        """How often it was emptied: an answer that was read before the last time is not kept."""
+        """How often it was emptied: an answer that was read before the last time is not cached."""
 
     def take(self, key: Key) -> Answer | None:
         """The answer, if there is a good one."""
-        found = self._kept.get(key)
+        found = self._answers.get(key)
         if found is None:
             return None
         now = time.monotonic()
         if now > found.until or now > self._heard + _DEAF:
             return None
-        self._kept.move_to_end(key)
+        self._answers.move_to_end(key)
         return found
 
     def keep(self, key: Key, answer: Answer, changes: int) -> None:
         """Keep an answer that was read when ``changes`` was what it says."""
         if changes != self.changes or len(answer.body) > self._most or time.monotonic() > self._heard + _DEAF:
             return
-        before = self._kept.pop(key, None)
+        before = self._answers.pop(key, None)
         self._bytes += len(answer.body) - (len(before.body) if before else 0)
-        self._kept[key] = answer
+        self._answers[key] = answer
         while self._bytes > self._most:
-            _, oldest = self._kept.popitem(last=False)
+            _, oldest = self._answers.popitem(last=False)
             self._bytes -= len(oldest.body)
 
     def hear(self) -> None:
@@ -98,7 +98,7 @@ class AnswerCache:
     def clear(self) -> None:
         """Something has changed, or may have."""
         self.changes += 1
-        self._kept.clear()
+        self._answers.clear()
         self._bytes = 0
 
 

@@ -29,10 +29,12 @@ from valueverse.platform.telemetry import tracing
 if TYPE_CHECKING:
     from starlette.types import Scope, Send
 
-    from serving_api.answer_cache import Headers, Key
-    from serving_api.security.rate_limits import Verdict
-    from serving_api.security.tokens import Identity
-    from serving_api.service import Service
+    from serving_api.answer_cache import AnswerCache, Headers, Key
+    from serving_api.database import Database
+    from serving_api.request_log import RequestLog
+    from serving_api.security.rate_limits import Limiter, Verdict
+    from serving_api.security.tokens import Identity, Tokens
+    from valueverse.platform.settings import Settings
 
 PATH = "/v1/invoices/{number}"
 SCOPE = "billing:read"
@@ -74,9 +76,21 @@ class Read:
 class InvoiceReads:
     """Answers about invoices as JSON, for tenants and for customers in their portals."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._is_served = "billing" in service.settings.groups
+    def __init__(
+        self,
+        settings: Settings,
+        tokens: Tokens,
+        limiter: Limiter,
+        answers: AnswerCache,
+        database: Database,
+        request_log: RequestLog,
+    ) -> None:
+        self._is_served = "billing" in settings.groups
+        self._tokens = tokens
+        self._limiter = limiter
+        self._answers = answers
+        self._database = database
+        self._request_log = request_log
 
     def find(self, scope: Scope) -> Read | None:
         """The request, if it is one that is answered here; with answer and verdict where both are at hand."""
@@ -88,21 +102,20 @@ class InvoiceReads:
         if given is None or not number or "/" in number:
             return None
         arrived, (token, request_id, tags) = time.monotonic(), given
-        service = self._service
-        identity = service.tokens.known(token)
+        identity = self._tokens.known(token)
         if identity is None or identity.is_person or (identity.customer is None and not identity.may(SCOPE)):
             return None
-        answer = service.answers.take(_key(identity.owner, number))
+        answer = self._answers.take(_key(identity.owner, number))
         # What is traced goes the usual way, where its span is opened.
         at_hand = answer is not None and not tracing.is_on()
-        verdict = service.limiter.take(bucket_of(identity.owner)) if at_hand else None
+        verdict = self._limiter.take(bucket_of(identity.owner)) if at_hand else None
         return Read(identity, number, tags, request_id, arrived, answer, verdict)
 
     async def reply(self, read: Read, answer: Answer, verdict: Verdict, send: Send) -> None:
         """Send an answer that is at hand; it is counted and logged as every other."""
         status, headers, body = read.reply(answer)
         identifier = request_id(read.request_id)
-        own = [(b"x-request-id", identifier.encode()), *_limits(verdict, self._service.limiter.requests)]
+        own = [(b"x-request-id", identifier.encode()), *_limits(verdict, self._limiter.requests)]
         try:
             await send({"type": "http.response.start", "status": status, "headers": headers + own})
             await send({"type": "http.response.body", "body": body})
@@ -110,7 +123,7 @@ class InvoiceReads:
             seconds = time.monotonic() - read.arrived
             metrics.count_request("GET", PATH, status, seconds)
             ids = {"request_id": identifier}
-            self._service.request_log.add("GET", PATH, status, read.identity.tenant, seconds, ids)
+            self._request_log.add("GET", PATH, status, read.identity.tenant, seconds, ids)
 
     async def serve(self, read: Read, scope: Scope, send: Send) -> None:
         """Answer a request whose answer or verdict is not at hand.
@@ -118,7 +131,7 @@ class InvoiceReads:
         Raises:
             Problem: ``rate-limited``, ``not-found``, ``unavailable``.
         """
-        owner, limiter = read.identity.owner, self._service.limiter
+        owner, limiter = read.identity.owner, self._limiter
         note_verdict(scope, owner, await limiter.spend_ahead(bucket_of(owner)), limiter.requests)
         answer = read.answer or await self.read(owner, read.number)
         status, headers, body = read.reply(answer)
@@ -131,11 +144,11 @@ class InvoiceReads:
         Raises:
             Problem: ``not-found``, ``unavailable``.
         """
-        key, answers = _key(owner, number), self._service.answers
+        key, answers = _key(owner, number), self._answers
         answer = answers.take(key)
         if answer is None:
             changes = answers.changes
-            found = await self._service.database.invoice(owner, number) if is_plain(number) else None
+            found = await self._database.invoice(owner, number) if is_plain(number) else None
             if found is None:
                 raise no_invoice()
             document, is_void = found

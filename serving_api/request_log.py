@@ -99,7 +99,7 @@ class RequestLog:
             self._flushing.cancel()
             self._flushing = None
         if self._handed - self._written < self._at_most:
-            self._say_what_was_dropped()
+            self._report_dropped()
         if self._lines:
             text = b"".join(self._lines)
             self._lines, self._gathered = [], 0
@@ -109,7 +109,7 @@ class RequestLog:
                 self._writer = Thread(target=self._write, name="request-log", daemon=True)
                 self._writer.start()
 
-    def _say_what_was_dropped(self) -> None:
+    def _report_dropped(self) -> None:
         if self._dropped:
             event = {"lines": self._dropped, "event": "lines of requests were dropped", "level": "error"}
             self._lines.append(orjson.dumps({**event, "time": datetime.now(UTC)}, option=_OPTIONS))
@@ -123,7 +123,7 @@ class RequestLog:
 
     def close(self) -> None:
         """Write what is left; a reader that takes nothing is waited for some seconds."""
-        self._say_what_was_dropped()
+        self._report_dropped()
         self.flush()
         if self._writer is not None:
             self._queue.put(None)

@@ -62,7 +62,8 @@ class Service:
     @cached_property
     def reads(self) -> InvoiceReads:
         """Answers about invoices."""
-        return InvoiceReads(self)
+        parts = (self.settings, self.tokens, self.limiter, self.answers, self.database, self.request_log)
+        return InvoiceReads(*parts)
 
     @cached_property
     def limiter(self) -> Limiter:

@@ -1,4 +1,4 @@
-"""Answers that are kept: the same bytes, for nobody else, counted and limited as every other, and never old."""
+"""Answers that are cached: the same bytes, for nobody else, counted and limited as every other, and never old."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 @pytest.fixture
 async def looked_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """Whose invoices were read from Postgres; nothing is kept yet, and what changes is heard."""
+    """Whose invoices were read from Postgres; nothing is cached yet, and what changes is heard."""
     service, owners = api.app.state.service, list[tuple[str, ...]]()
     read = service.database.invoice
 
@@ -66,7 +66,7 @@ def stated(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name not in OF_A_REQUEST}
 
 
-async def test_an_answer_that_is_kept_is_the_one_that_was_read_and_is_counted_logged_and_limited(
+async def test_an_answer_that_is_cached_is_the_one_that_was_read_and_is_counted_logged_and_limited(
     api: Api, looked_up: list[tuple[str, ...]]
 ) -> None:
     token = bearer(api.token("acme", "billing:read"))
@@ -89,7 +89,7 @@ async def test_an_answer_that_is_kept_is_the_one_that_was_read_and_is_counted_lo
     assert lines[-1]["request_id"] == own.lower()
 
 
-async def test_what_is_kept_is_for_nobody_else(api: Api, looked_up: list[tuple[str, ...]]) -> None:
+async def test_what_is_cached_is_for_nobody_else(api: Api, looked_up: list[tuple[str, ...]]) -> None:
     mine = f"customer {billing_rows.secret_of('acme')}"
     reader = bearer(api.token("acme", "billing:read"))
     etag = ""
@@ -158,7 +158,7 @@ async def test_what_has_more_to_be_judged_is_judged(api: Api, looked_up: list[tu
     assert looked_up == [("acme",)]
 
 
-async def test_an_invoice_that_is_voided_is_answered_so_and_nothing_is_kept_that_would_not_hear_of_it(
+async def test_an_invoice_that_is_voided_is_answered_so_and_nothing_is_cached_that_would_not_hear_of_it(
     api: Api, looked_up: list[tuple[str, ...]], module_settings: Settings
 ) -> None:
     answers, reader = api.app.state.service.answers, bearer(api.token("cedar", "billing:read"))

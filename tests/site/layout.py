@@ -36,6 +36,7 @@ HANDBOOK: dict[str, list[str]] = {
         "privacy.md",
         "webhooks.md",
         "observability.md",
+        "performance.md",
         "exit-codes.md",
         "glossary.md",
         "features.md",

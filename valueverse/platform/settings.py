@@ -69,7 +69,7 @@ class Settings(BaseSettings):
         description="addresses and networks of proxies whose X-Forwarded-For the API believes, comma-separated",
     )
     api_cache_mib: int = Field(
-        default=64, ge=0, le=4096, description="memory for finished answers in each process of the API; 0: none is kept"
+        default=64, ge=0, le=4096, description="memory for finished answers in each process of the API; 0: none"
     )
     metrics_port: int = Field(default=9464, ge=1, le=65535)
     webhook_private_addresses: bool = Field(
