@@ -191,7 +191,7 @@ async def test_an_invoice_that_is_voided_is_answered_so_and_nothing_is_cached_th
     await until(lambda: answers._heard > time.monotonic() - 1)
 
 
-async def test_memory_is_bounded_and_an_answer_that_was_read_before_a_change_is_not_kept() -> None:
+async def test_memory_is_bounded_and_an_answer_that_was_read_before_a_change_is_not_cached() -> None:
     cache = AnswerCache(10)
 
     def answer(length: int, until: float = 60) -> Answer:
