@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from serving_api.security.tokens import Identity
+    from valueverse.platform.kafka.topic_writer import Written
     from valueverse.services.ingestion.receive_events import JudgedEvents
 
 _PROBLEMS = {
@@ -60,12 +61,26 @@ async def store_events(request: Request, identity: Identity, judged: JudgedEvent
         await spend_events(request, identity.tenant, judged.events - 1)
     receipt = uuid.uuid4()
     request_id = request.scope["exchange"].request_id
-    stored = (receipt, moment, judged.body, judged.events, judged.expanded, judged.key_hashes)
+    # Before the receipt: what is claimed to have been received has to be there.
+    written = await _written(request, identity.tenant, judged, moment)
+    body = judged.body if written is None else None
+    stored = (receipt, moment, body, judged.events, judged.expanded, judged.key_hashes)
     sent_by = (judged.root.hex(), identity.key_prefix, request_id, bool(judged.billing_types))
-    await service_of(request).database.call("receive_events", identity.tenant, *stored, *sent_by)
+    place = () if written is None else (written.application, written.offsets)
+    await service_of(request).database.call("receive_events", identity.tenant, *stored, *sent_by, *place)
     EVENTS.inc(judged.events)
     await service_of(request).live.publish(identity.tenant, partial(_announced, judged, receipt, moment))
     return receipt
+
+
+async def _written(request: Request, tenant: str, judged: JudgedEvents, moment: datetime) -> Written | None:
+    service = service_of(request)
+    try:
+        return await service.sender.send(tenant, judged, moment)
+    except RefusalError as refusal:
+        service.log.warning("events not written", code=refusal.code, reason=refusal.message)
+        detail = "The events could not be stored, perhaps some of them: send all of them again."
+        raise Problem("unavailable", detail, headers={"Retry-After": "5"}) from refusal
 
 
 def _announced(judged: JudgedEvents, receipt: uuid.UUID, moment: datetime) -> bytes:

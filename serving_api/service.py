@@ -23,6 +23,7 @@ from serving_api.security.rate_limits import REQUESTS, Limiter
 from serving_api.security.tokens import Tokens
 from valueverse.platform.access.secrets import audit_key, secret
 from valueverse.platform.access.signing_keys import KeyRing
+from valueverse.services.ingestion.send_events import EventSender
 from valueverse.services.people.single_sign_on import SingleSignOn
 from valueverse.services.subscriptions.subscription_owners import SubscriptionOwners
 from valueverse.services.subscriptions.upcoming_answers import UpcomingAnswers
@@ -74,6 +75,11 @@ class Service:
     def intake(self) -> Intake:
         """Memory for bodies of events."""
         return Intake()
+
+    @cached_property
+    def sender(self) -> EventSender:
+        """Writes events to Kafka, where there is one."""
+        return EventSender(self.settings)
 
     @cached_property
     def live(self) -> LiveEvents:
@@ -170,6 +176,7 @@ class Service:
         await self.live.close()
         self.engine.close()
         self.request_log.close()
+        self.sender.close()
 
 
 def service_of(request: Request) -> Service:

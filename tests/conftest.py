@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import shared_servers
+from tests.support.broker import Broker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,3 +96,11 @@ def _database_name(request: pytest.FixtureRequest) -> str:
 def _worker(request: pytest.FixtureRequest) -> int:
     name = getattr(request.config, "workerinput", {}).get("workerid", "gw0")
     return int(name.removeprefix("gw")) % 32
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Broker]:
+    """A broker of Kafka of the module's own: each test names a topic."""
+    found = Broker()
+    yield found
+    found.stop()

@@ -29,6 +29,7 @@ from valueverse.platform.stores.event_store import EventStore
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.explain_event import explain_event
 from valueverse.services.ingestion.search_events import EventFilters, accepted_events, quarantined_events
+from valueverse.services.ingestion.topic import sent_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,8 +101,9 @@ async def get_event(request: Request) -> Response:
 
 
 def _explained(settings: Settings, tenant: str, source: str, event: str) -> dict[str, Any]:
+    sent = partial(sent_texts, settings)
     with connect(settings, "api", autocommit=True) as connection:
-        answers = explain_event(EventStore(connection, "api"), Lake(settings.lake_url), source, event, tenant)
+        answers = explain_event(EventStore(connection, "api"), Lake(settings.lake_url), source, event, tenant, sent)
     # More than one only of what was quarantined more than once: the newest counts.
     return answers[-1]
 

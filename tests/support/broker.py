@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Producer
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from confluent_kafka import Producer
 
 PARTITIONS = 4
 """Of every topic, which comes into being when it is first named."""
@@ -21,6 +21,8 @@ class Broker:
     """The broker, which ends with this object, and a client that writes to it."""
 
     def __init__(self) -> None:
+        from confluent_kafka import Producer
+
         self._cluster: Producer | None = Producer(
             {"bootstrap.servers": "none", "test.mock.num.brokers": 1, "log_level": 0}
         )

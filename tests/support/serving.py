@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
     import psycopg
+    import pytest
     from fastapi import FastAPI
 
     from valueverse.platform.settings import Settings
@@ -260,6 +261,19 @@ async def session_of(api: Api, settings: Settings, tenant: str, *scopes: str) ->
     answer = await api.client.post("/v1/sessions", headers=bearer(key))
     token: str = answer.json()["access_token"]
     return token
+
+
+def fail_to_receive(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on no request of events can be stored in Postgres."""
+    database = api.app.state.service.database
+    call = database.call
+
+    async def failing(function: str, *arguments: object) -> Any:
+        if function == "receive_events":
+            raise OSError("the write failed")
+        return await call(function, *arguments)
+
+    monkeypatch.setattr(database, "call", failing)
 
 
 def assert_problem(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:

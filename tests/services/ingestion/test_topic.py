@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.broker import PARTITIONS, Broker
+from tests.support.broker import PARTITIONS
 from tests.support.forking import Forks
 from tests.support.landing import NOW, Harbour, counts, event, founding
 from valueverse.errors import RefusalError
 from valueverse.platform.kafka.topic_reader import PartitionEnds, TopicReader
+from valueverse.platform.servers.processes import wait_until
 from valueverse.platform.settings import Settings
 from valueverse.services.ingestion import topic as reading
 from valueverse.services.ingestion.file_manifest import record_published
@@ -25,16 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.broker import Broker
+
 LINES = b'{"specversion":"1.0",\r\n"id":"lines",\n"source":"s","type":"call",'
 LINES += b'"subject":"c","time":"2024-05-01T00:00:00Z","data":{"n":1}}'
 FAR = {"time": (NOW + timedelta(hours=30)).isoformat()}
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[Broker]:
-    found = Broker()
-    yield found
-    found.stop()
 
 
 @pytest.fixture
@@ -213,12 +210,16 @@ def test_a_topic_that_does_not_answer_stops_no_file_and_is_taken_once_it_does(
 
 def test_properties_of_clients_are_read_from_a_file_that_is_never_quoted(tmp_path: Path) -> None:
     from valueverse.platform.kafka.connection import connection
+    from valueverse.platform.kafka.topic_writer import properties
 
     path = tmp_path / "kafka.properties"
     path.write_text("# TLS\n\nsecurity.protocol = SASL_SSL\nsasl.password=a=b\nbootstrap.servers=elsewhere:1\n")
     found = connection(Settings(home=tmp_path, kafka_brokers="a:1,b:2", kafka_properties=path))
     assert (found["security.protocol"], found["sasl.password"]) == ("SASL_SSL", "a=b")
     assert found["bootstrap.servers"] == "a:1,b:2"
+    path.write_text("acks=0\nenable.idempotence=false\n")
+    written = properties(Settings(home=tmp_path, kafka_brokers="a:1", kafka_properties=path))
+    assert (written["acks"], written["enable.idempotence"]) == ("all", True)
     path.write_text("security.protocol=SSL\nsecret words\n")
     with pytest.raises(RefusalError, match=r"line 2: write name=value") as caught:
         connection(Settings(home=tmp_path, kafka_properties=path))
@@ -228,11 +229,14 @@ def test_properties_of_clients_are_read_from_a_file_that_is_never_quoted(tmp_pat
 
 
 KILLED = """
-import os, signal
+import asyncio, itertools, json, os, signal
+from pathlib import Path
 import valueverse.services.ingestion.ingest as step
 from valueverse.platform.dedup_index import DedupIndex
+from valueverse.platform.kafka.topic_writer import TopicWriter
 from valueverse.platform.settings import Settings
 from valueverse.services.ingestion import topic
+from tests.support.landing import event
 from tests.services.ingestion import test_topic
 
 def die(*_, **__):
@@ -244,8 +248,18 @@ def after(function):
         die()
     return run
 
+async def send(settings, acknowledged):
+    writer = TopicWriter(settings)
+    for number in itertools.count():
+        events = [event(f"{number}-{one}") for one in range(50)]
+        await writer.write("acme", [json.dumps(one).encode() for one in events], [])
+        acknowledged.write("".join(f"{one['id']}\\n" for one in events))
+        acknowledged.flush()
+
 def main(where, home, brokers, name):
     settings = Settings(home=home, kafka_brokers=brokers, kafka_topic=name)
+    if where == "while sending":
+        asyncio.run(send(settings, Path(home, "acknowledged").open("w")))
     if where == "after a file":
         topic.Topic._file = after(topic.Topic._file)
     elif where == "before quarantine":
@@ -286,3 +300,24 @@ def test_whatever_step_is_killed_no_message_is_lost_or_taken_twice(
     assert harbour.ids() == ["e-1", "e-2", "e-3"]
     assert harbour.quarantine().select("tenant", "line").rows() == [("acme", 2), ("acme", 5), ("birch", 3)]
     assert waiting(settings) == dict.fromkeys(range(PARTITIONS), 0)
+
+
+def test_what_was_acknowledged_by_a_sender_that_is_killed_is_there_once(
+    settings: Settings, broker: Broker, forks: Forks
+) -> None:
+    harbour, acknowledged = Harbour(settings.home), settings.home / "acknowledged"
+    broker.send(settings.kafka_topic, [("acme", founding())])
+    child = forks.start("while sending", str(settings.home), str(settings.kafka_brokers), settings.kafka_topic)
+    assert wait_until(lambda: acknowledged.exists() and acknowledged.stat().st_size > 2000, lambda: True, 60)
+    os.kill(child, signal.SIGKILL)
+    assert forks.wait(child) == -signal.SIGKILL
+    known = [line for line in acknowledged.read_text().split("\n")[:-1] if line]
+    take(settings)
+    taken = harbour.ids()
+    assert len(known) >= 300
+    assert set(known) <= set(taken)
+    assert len(taken) == len(set(taken))
+    # The sender has no answer to its last request, and sends it again.
+    broker.send(settings.kafka_topic, [("acme", event(one)) for one in taken[-60:]])
+    take(settings)
+    assert harbour.ids() == taken

@@ -15,7 +15,7 @@ from serving_api import intake, middleware
 from serving_api.middleware import MAX_BODIES
 from tests.support.billing_rows import TENANTS
 from tests.support.landing import event
-from tests.support.serving import Api, assert_problem, bearer, without
+from tests.support.serving import Api, assert_problem, bearer, fail_to_receive, without
 from valueverse.landing import bodies
 from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.warehouse import connect
@@ -134,18 +134,10 @@ async def test_an_event_is_not_claimed_before_it_is_stored(
     api: Api, inbox: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Elsewhere the key was claimed before the write, so that the retry of a failed write was metered zero times."""
-    database = api.app.state.service.database
-    call = database.call
-
-    async def failing(function: str, *arguments: object) -> Any:
-        if function == "receive_events":
-            raise OSError("the write failed")
-        return await call(function, *arguments)
-
-    monkeypatch.setattr(database, "call", failing)
-    assert_problem(await send(api, event("again")), 500, "internal-error")
+    with monkeypatch.context() as patched:
+        fail_to_receive(api, patched)
+        assert_problem(await send(api, event("again")), 500, "internal-error")
     assert stored(inbox) == []
-    monkeypatch.setattr(database, "call", call)
     assert accepted(await send(api, event("again")))["counts"]["accepted"] == 1
     assert len(stored(inbox)) == 1
 

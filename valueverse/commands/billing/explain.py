@@ -108,16 +108,19 @@ def event(
 
     [dim]valueverse explain event api-gateway req-000017 --tenant acme[/dim]
     """
+    from functools import partial
+
     from rich.padding import Padding
 
     from valueverse.platform.stores.event_store import EventStore
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.explain_event import explain_event
     from valueverse.services.billing.explanations import event_in_sentences
+    from valueverse.services.ingestion.topic import sent_texts
 
     settings, lake = _ready()
     with connect(settings, "builder") as connection:
-        answers = explain_event(EventStore(connection), lake, source, id_, tenant)
+        answers = explain_event(EventStore(connection), lake, source, id_, tenant, partial(sent_texts, settings))
     for answer in answers:
         if as_json:
             show_json(answer)

@@ -46,7 +46,8 @@ class EventStore(Functions):
         return self._rows("event_lines", [tenant, subscription, key, at, received_at])
 
     def waiting(self, tenant: str, key_hash: bytes) -> list[dict[str, Any]]:
-        """Requests in the inbox that have a key of this hash: receipt, received_at, key_hashes, body."""
+        """Requests in the inbox that have a key of this hash: receipt, received_at, key_hashes, and body, or
+        application and offsets in a topic."""
         return self._rows("event_waiting", [tenant, key_hash])
 
     def senders(self) -> list[str]:

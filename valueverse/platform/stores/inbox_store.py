@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valueverse.platform.queries import rows_of, value_of
+from valueverse.platform.queries import rows_of, value_of, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     import psycopg
@@ -17,7 +17,7 @@ _CLAIM = """
         select tenant_id, batch_id,
                (sum(expanded) over (partition by tenant_id order by batch_id) - 1) / %(most)s as part
           from inbox.batch
-         where drain_id is null),
+         where drain_id is null and body is not null),
     parts as (select distinct tenant_id, part from waiting order by tenant_id, part),
     drains as (select tenant_id, part, nextval('inbox.drain') as drain_id from parts)
     update inbox.batch as b
@@ -45,6 +45,9 @@ _WAITING = """
       from inbox.batch
      group by tenant_id
      order by tenant_id"""
+
+_SENT = "select distinct application from inbox.batch where application is not null order by 1"
+_FORGET = "delete from inbox.batch where application = %s and offsets[cardinality(offsets)] < %s"
 
 _BILLING = """
     select received_at, body
@@ -74,6 +77,12 @@ def batches(connection: psycopg.Connection[Any], tenant: str, drain: int) -> Ite
 def delete_drain(connection: psycopg.Connection[Any], tenant: str, drain: int) -> None:
     """Forget a drain whose events the lake has."""
     connection.execute("delete from inbox.batch where tenant_id = %s and drain_id = %s", [tenant, drain])
+
+
+def delete_sent(connection: psycopg.Connection[Any], stored: Callable[[str], int | None]) -> None:
+    """Forget requests in a topic whose events the lake has, each up to where ``stored`` says of its partition."""
+    for application in values_of(connection, _SENT):
+        connection.execute(_FORGET, [application, stored(application) or 0])
 
 
 def waiting(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from valueverse.invoicing.rendering import DisplayNames
 from valueverse.schemas.invoicing import UNCHANGED_INVOICES
 from valueverse.services.billing.billing_state import closed_periods
 from valueverse.services.billing.explained_corrections import context_of
-from valueverse.services.ingestion.waiting_events import waiting_events
+from valueverse.services.ingestion.waiting_events import no_texts, waiting_events
 from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
 
 if TYPE_CHECKING:
@@ -22,14 +22,18 @@ if TYPE_CHECKING:
 
     from valueverse.platform.lake import Lake
     from valueverse.platform.stores.event_store import EventStore
+    from valueverse.services.ingestion.waiting_events import SentTexts
 
 
-def explain_event(store: EventStore, lake: Lake, source: str, event: str, tenant: str | None) -> list[dict[str, Any]]:
+def explain_event(
+    store: EventStore, lake: Lake, source: str, event: str, tenant: str | None, sent: SentTexts = no_texts
+) -> list[dict[str, Any]]:
     """The outcome of an event, one answer per tenant that sent one of this key, or per line that was
-    quarantined, the newest last; ``tenant``: of this one alone.
+    quarantined, the newest last; ``tenant``: of this one alone; ``sent``: reads what waits in a topic.
 
     Raises:
-        RefusalError: ``unknown_event``: it was never received.
+        RefusalError: ``unknown_event``: it was never received; ``kafka_unavailable``: it waits there, and cannot be
+            read.
     """
     key = [pl.col("source") == source, pl.col("id") == event]
     if tenant is not None:
@@ -38,7 +42,7 @@ def explain_event(store: EventStore, lake: Lake, source: str, event: str, tenant
     refused = lake.scan(QUARANTINE_TABLE).filter(key).sort("received_at", "file", "line").collect()
     rows = {row["tenant"]: row for row in accepted.iter_rows(named=True)}
     senders = store.senders() if tenant is None else [tenant]
-    waiting = {one: waiting_events(store, one, source, event, rows.get(one)) for one in senders}
+    waiting = {one: waiting_events(store, one, source, event, rows.get(one), sent) for one in senders}
     answers = [
         _accepted(store, lake, row, refused.filter(pl.col("tenant") == one)) | _waits(waiting.get(one))
         for one, row in rows.items()

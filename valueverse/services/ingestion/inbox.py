@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from valueverse.platform.lake import Opened
     from valueverse.platform.settings import Settings
 
 _DRAIN_BYTES = 256 * 2**20
@@ -71,8 +72,10 @@ class Inbox:
         draft.replace(path)
         return tuple(receipts)
 
-    def drained(self, taken: Collection[str]) -> None:
-        """Forget those of the files whose names are among the taken."""
+    def drained(self, taken: Collection[str], events: Opened) -> None:
+        """Forget those of the files whose names are among the taken, and requests in a topic up to where the lake's
+        events have it."""
+        inbox_store.delete_sent(self._connection, events.position)
         for name, (tenant, drain, path) in self._drains.items():
             if name in taken:
                 path.unlink(missing_ok=True)

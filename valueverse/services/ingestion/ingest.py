@@ -115,11 +115,11 @@ def ingest(
             rows, changed = _take(context, batch, founders, taken)
             taken = pl.concat([taken, rows])
             ignored += changed
-        if inbox is not None:
-            inbox.drained(set(taken["file"]))
         if topic is not None:
             taken = _take_topic(context, topic, founders, taken)
             ignored += topic.ignored
+        if inbox is not None:
+            inbox.drained(set(taken["file"]), lake.open(EVENTS_TABLE))
     for one in ignored:
         report_progress(f"left alone: {one.name}: {one.reason}")
     files = taken.filter(pl.col("ingested_at") == moment)

@@ -23,6 +23,7 @@ from valueverse.platform.kafka.topic_reader import RECEIVED_AT, TopicReader
 from valueverse.platform.lake import Lake
 from valueverse.platform.settings import TENANT_KEY
 from valueverse.services.ingestion.file_validation import NO_TENANT
+from valueverse.services.ingestion.waiting_events import no_texts
 from valueverse.services.lake_tables import EVENTS_TABLE
 
 if TYPE_CHECKING:
@@ -199,6 +200,20 @@ def topic_lags(settings: Settings) -> list[PartitionLag]:
         return []
     with closing(TopicReader(settings)) as reader:
         return lags_of(reader.ends(), Lake(settings.lake_url))
+
+
+def sent_texts(settings: Settings, application: str, offsets: Sequence[int]) -> list[str]:
+    """The events of messages of a partition, by its name in the lake's transactions.
+
+    Raises:
+        RefusalError: ``kafka_unavailable``, also for a message that is gone.
+    """
+    if settings.kafka_brokers is None:
+        return no_texts(application, offsets)
+    name, partition = application.split("/")[-2:]
+    with closing(TopicReader(settings.model_copy(update={"kafka_topic": name}))) as reader:
+        found = [next(reader.read(int(partition), one, one + 1), None) for one in offsets]
+    return [_on_one_line(one.value).decode(errors="replace") for one in found if one is not None]
 
 
 def newest_message(settings: Settings) -> int | None:

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from valueverse.dates import utc_text
+from valueverse.errors import RefusalError
 from valueverse.events import key_hash, read_lines, same_payload
 from valueverse.platform.dedup_index import halves
 from valueverse.schemas.events import PARSED_LINES
@@ -16,12 +17,24 @@ from valueverse.services.ingestion.deduplication import with_repeats
 from valueverse.services.ingestion.file_validation import judged_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from valueverse.platform.stores.event_store import EventStore
 
+    SentTexts = Callable[[str, Sequence[int]], list[str]]
+    """Texts of the messages of a partition, by its name in the lake's transactions and their offsets."""
+
 _LINES = PARSED_LINES.part("line", "raw")
 _HASH_BYTES = 16
+
+
+def no_texts(_application: str, _offsets: Sequence[int]) -> list[str]:
+    """Where there is no topic.
+
+    Raises:
+        RefusalError: ``kafka_unavailable``.
+    """
+    raise RefusalError("kafka_unavailable", "the event waits in Kafka: VALUEVERSE_KAFKA_BROKERS names none")
 
 
 def key_bytes(keys: pl.DataFrame) -> bytes:
@@ -30,7 +43,12 @@ def key_bytes(keys: pl.DataFrame) -> bytes:
 
 
 def waiting_events(
-    store: EventStore, tenant: str, source: str, event: str, accepted: Mapping[str, Any] | None
+    store: EventStore,
+    tenant: str,
+    source: str,
+    event: str,
+    accepted: Mapping[str, Any] | None,
+    sent: SentTexts,
 ) -> list[dict[str, Any]]:
     """What waits with this key, in the order of receipt: batch, received_at, status; reason, message and path of what
     will not be accepted.
@@ -41,13 +59,17 @@ def waiting_events(
         source: of the event.
         event: its id.
         accepted: the row of EVENTS that has the key already; None: no event has.
+        sent: reads what waits in a topic.
+
+    Raises:
+        RefusalError: ``kafka_unavailable``: it waits there, and cannot be read.
     """
     key = pl.DataFrame({"tenant": [tenant], "source": [source], "id": [event]})
     wanted = key_bytes(key)
     found: list[dict[str, Any]] = []
     first = accepted
     for batch in store.waiting(tenant, wanted):
-        lines = _lines_of(batch, wanted)
+        lines = _lines_of(batch, wanted, sent)
         judged = with_repeats(judged_lines(read_lines(lines), tenant, pl.lit(batch["received_at"])), "event")
         for row in judged.filter(pl.col("source") == source, pl.col("id") == event).iter_rows(named=True):
             verdict = _verdict(row, first)
@@ -56,15 +78,17 @@ def waiting_events(
     return found
 
 
-def _lines_of(batch: Mapping[str, Any], wanted: bytes) -> pl.DataFrame:
+def _lines_of(batch: Mapping[str, Any], wanted: bytes, sent: SentTexts) -> pl.DataFrame:
     """The lines of a request whose keys have the hash."""
     hashes = np.frombuffer(batch["key_hashes"], dtype=f"S{_HASH_BYTES}")
     # numpy takes zero bytes off the end of each: those of the hash that is looked for go as well.
     places = np.flatnonzero(hashes == np.frombuffer(wanted, dtype=f"S{_HASH_BYTES}")[0]).tolist()
-    body = pa.CompressedInputStream(pa.BufferReader(batch["body"]), "zstd").read().decode()
-    lines = body.split("\n")
-    rows = {"line": [place + 1 for place in places], "raw": [lines[place] for place in places]}
-    return pl.DataFrame(rows, schema=_LINES)
+    if batch["body"] is None:
+        texts = sent(batch["application"], [batch["offsets"][place] for place in places])
+    else:
+        lines = pa.CompressedInputStream(pa.BufferReader(batch["body"]), "zstd").read().decode().split("\n")
+        texts = [lines[place] for place in places]
+    return pl.DataFrame({"line": [place + 1 for place in places], "raw": texts}, schema=_LINES)
 
 
 def _verdict(row: Mapping[str, Any], first: Mapping[str, Any] | None) -> dict[str, Any]:
