@@ -82,7 +82,9 @@ def refusing() -> Iterator[str]:
         def do_POST(self) -> None:
             self.send_response(202)
             self.end_headers()
-            self.wfile.write(json.dumps({"counts": {"accepted": 2, "duplicate": 0, "refused": 1}}).encode())
+            session = {"access_token": "a", "refresh_token": "r", "expires_in": 300}
+            receipt = {"counts": {"accepted": 2, "duplicate": 0, "refused": 1}}
+            self.wfile.write(json.dumps(session if self.path == "/v1/sessions" else receipt).encode())
 
         def log_message(self, *_: object) -> None:
             """Nothing on standard error."""

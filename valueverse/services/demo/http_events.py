@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,16 @@ from valueverse.audit import leaf_hash, read_checkpoint, root_hash, verify_inclu
 from valueverse.errors import RefusalError
 from valueverse.services.audit.sign_log import sign_log
 from valueverse.services.audit.verify_log import read_public_key
+from valueverse_client import Asked, Client, ProblemError, Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from valueverse.audit import Checkpoint
     from valueverse.platform.settings import Settings
-
-_SECONDS = 30
+_RETRIES = Retries(attempts=2)
+"""The API runs on this machine, and has answered already."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,11 @@ def send_events(settings: Settings, address: str, key: str, lines: Sequence[byte
     path = receipt_path(settings)
     if path.is_file():
         return
+    # As the lines are: the receipt is of their bytes.
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}
-    answer = _ask("POST", f"{address}/v1/events", headers, b"\n".join(lines))
+    with _client(address, key) as client:
+        request = Asked("POST", "/v1/events", headers=headers, content=b"\n".join(lines))
+        answer = client.send(request).json()
     if answer["counts"].get("accepted", 0) != len(lines):
         raise RefusalError("not_received", f"of {len(lines)} events the API took: {answer['counts']}", address)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,11 +78,10 @@ def prove_receipt(settings: Settings, address: str, key: str, tenant: str, lines
     """
     sign_log(settings, whole=True)
     receipt = json.loads(receipt_path(settings).read_text(encoding="utf-8"))
-    opened = _ask("POST", f"{address}/v1/sessions", {"Authorization": f"Bearer {key}"})
-    session = {"Authorization": f"Bearer {opened['access_token']}"}
-    checkpoint = _ask("GET", f"{address}/v1/audit/checkpoint", session)
-    (entry,) = _ask("GET", f"{address}/v1/audit/entries?object={receipt['batch']}", session)["data"]
-    proof = _ask("GET", f"{address}/v1/audit/proof/{entry['sequence']}?size={checkpoint['size']}", session)
+    with _client(address, key) as client:
+        checkpoint = client.get_audit_checkpoint()
+        (entry,) = client.iterate_audit_entries(object=receipt["batch"])
+        proof = client.get_audit_proof_by_sequence(entry["sequence"], size=checkpoint["size"])
     sent, log = _signed(tenant, receipt, checkpoint)
     if wrong := _wrong(sent, log, entry["sequence"], proof, lines):
         raise RefusalError("not_proven", f"it does not hold that {wrong[0]}", str(receipt_path(settings)))
@@ -115,11 +119,15 @@ def _wrong(
     return [what for what, holds in held.items() if not holds]
 
 
-def _ask(method: str, address: str, headers: dict[str, str], body: bytes | None = None) -> dict[str, Any]:
+@contextmanager
+def _client(address: str, key: str) -> Iterator[Client]:
+    """The public client; what it meets is a refusal.
+
+    Raises:
+        RefusalError: ``not_received``.
+    """
     try:
-        answer = httpx.request(method, address, headers=headers, content=body, timeout=_SECONDS)
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
+        with Client(key, address, retries=_RETRIES) as client:
+            yield client
+    except (ProblemError, httpx.TransportError) as error:
         raise RefusalError("not_received", f"the API does not answer: {error}", address) from error
-    found: dict[str, Any] = answer.json()
-    return found
