@@ -24,6 +24,8 @@ SECONDS = {"tiny": 1, "small": 3, "full": 5}
 _TAIL_SECONDS = {"tiny": 3, "small": 15, "full": 60}
 _P95, _P99, _FAILED = 200, 500, 0.001
 """Bounds of the row ``serve tail``: milliseconds, milliseconds, share of the requests."""
+_LOGIN_CONNECTIONS = 6
+"""As many as a process of the API has."""
 _LOOK_UP = r"""\set n random(0, {last})
 select * from api.invoice('tenant-' || lpad((:n)::text, 4, '0'), 'tenant-' || lpad((:n)::text, 4, '0') || '-000001');
 """
@@ -39,7 +41,7 @@ def hot(size: str) -> Iterator[dict[str, Any]]:
 
 
 def cold(size: str) -> Iterator[dict[str, Any]]:
-    """Nothing is cached, against the same function called by pgbench over as many connections as wrk has."""
+    """Nothing is cached, against the same function called by pgbench over as many connections as the API has."""
     with served({"api_cache_mib": 0}) as world:
         pairs = _pairs(world, lambda seed: _pgbench(world, SECONDS[size], seed), SECONDS[size])
         ours = statistics.median(one for one, _ in pairs)
@@ -95,7 +97,7 @@ def _pgbench(world: ServedWorld, seconds: int, seed: int) -> float:
     script.write_text(_LOOK_UP.format(last=TENANTS - 1))
     command = [
         *(str(postgres_server.binary("pgbench")), "--no-vacuum", "--protocol", "prepared", "--random-seed", str(seed)),
-        *("--client", str(CONNECTIONS), "--jobs", "1", "--time", str(seconds), "--file", str(script)),
+        *("--client", str(_LOGIN_CONNECTIONS), "--jobs", "1", "--time", str(seconds), "--file", str(script)),
         world.settings.postgres_url("api"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120, check=True)
