@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from serving_api.database import wait_for_answer
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -149,7 +151,7 @@ class Listening:
             # What changed before it listened was not heard.
             self._cache.clear()
             while True:
-                await connection.execute("select 1", timeout=_DEAF - _BEAT)
+                await wait_for_answer(connection, _DEAF - _BEAT)
                 self._cache.hear()
                 await asyncio.sleep(_BEAT)
         finally:

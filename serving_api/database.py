@@ -187,6 +187,15 @@ async def _rows(connection: Any, function: str, arguments: Sequence[object]) -> 
     return rows
 
 
+async def wait_for_answer(connection: Any, seconds: float) -> None:
+    """Until the server answers on this connection: one that is dead says nothing by itself.
+
+    Raises:
+        TimeoutError: it does not answer within so many seconds.
+    """
+    await connection.execute("select 1", timeout=seconds)
+
+
 _AT_MOST = 5
 
 
