@@ -118,7 +118,8 @@ async def test_a_fault_of_ours_shows_nothing_outside_and_everything_in_the_log(
 
     await api.sign_in("acme")
     token = (await api.sign_in("acme"))["access_token"]
-    monkeypatch.setattr(api.app.state.service.database, "call", broken)
+    for name in ("call", "invoice"):
+        monkeypatch.setattr(api.app.state.service.database, name, broken)
     for path in ("/v1/invoices", "/v1/invoices/acme-000001"):
         answer = await api.client.get(path, headers=bearer(token))
         assert_problem(answer, 500, "internal-error")

@@ -162,6 +162,18 @@ async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]
         connection.commit()
     sign_log(settings, whole=True)
     called: set[str] = set()
+    together = database.Database._found_invoices
+
+    async def found(self: database.Database, function: str, questions: Any) -> Any:
+        called.add(function)
+        return await together(self, function, questions)
+
+    # A database holds what it asks with from the beginning.
+    with patch.object(database.Database, "_found_invoices", found):
+        return await _recorded(settings, tenant, key, called), called
+
+
+async def _recorded(settings: Settings, tenant: str, key: str, called: set[str]) -> dict[str, str]:
     async with serving(settings, {tenant: key}) as running:
         original: Callable[..., Any] = database._rows
 
@@ -183,7 +195,7 @@ async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]
 
         patched = patch.object(Functions, "query", asked), patch.object(CustomerInvoices, "_frame", framed)
         with patch.object(database, "_rows", rows), patched[0], patched[1]:
-            return {name: text async for name, text in _answers(running, settings, tenant)}, called
+            return {name: text async for name, text in _answers(running, settings, tenant)}
 
 
 async def _answers(running: Api, settings: Settings, tenant: str) -> Any:

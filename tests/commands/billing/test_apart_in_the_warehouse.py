@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-import valueverse.ledger
 from tests.services.billing.test_journal_step import booked
 from tests.support.warehouse_billing import LATER, acme, dearer, run
 from valueverse.cli import app
 from valueverse.platform.lake import Lake
+from valueverse.services.billing import export_journal
 from valueverse.services.billing import journal_inputs as books
 from valueverse.services.billing import rerate as rerating
 
@@ -74,7 +74,7 @@ def test_a_check_of_the_books_goes_on(settings: Settings, monkeypatch: pytest.Mo
 
 def test_an_export_of_the_books_goes_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = ledger(settings, monkeypatch, "export", "--tenant", "acme")
-    poison(monkeypatch, valueverse.ledger, "export_beancount", 0)
+    poison(monkeypatch, export_journal, "export_beancount", 0)
     found = ledger(settings, monkeypatch, "export")
     assert (found.exit_code, found.stdout) == (1, alone.stdout)
     assert "acme" in found.stdout

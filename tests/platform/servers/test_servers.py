@@ -286,7 +286,7 @@ def test_up_status_logs_and_down_print_what_they_did(cli: typer.Typer) -> None:
     code, printed = run("up", "--only", "postgres,valkey")
     assert (code, printed.count("runs already")) == (0, 2)
     code, printed = run("status")
-    assert (code, printed.count("running"), printed.count("stopped")) == (0, 2, 6)
+    assert (code, printed.count("running"), printed.count("stopped")) == (0, 2, 5)
     assert "ready to accept connections" in run("logs", "postgres")[1]
     record = processes.read_record(get_settings().run, "valkey")
     assert record is not None

@@ -32,7 +32,9 @@ OPEN = {
 }  # fmt: skip
 """What a portal session may ask; each of them is judged below."""
 ANONYMOUS = re.compile(
-    "/v1/sessions(/refresh)?|/v1/portal-sessions/exchange|/v1/auth/login|/v1/auth/reset(/confirm)?|/v1/invitations/accept|/v1/.well-known/jwks.json|/openapi.json|/docs.*|/healthz|/readyz"
+    "/v1/sessions(/refresh)?|/v1/portal-sessions/exchange|/v1/auth/login|/v1/auth/reset(/confirm)?"
+    "|/v1/auth/oidc/session|/v1/auth/oidc/{tenant}/(start|callback)|/v1/invitations/accept"
+    "|/v1/.well-known/jwks.json|/openapi.json|/docs.*|/healthz|/readyz"
 )
 """What nobody needs a token for; a portal's is no API key to sign in with."""
 

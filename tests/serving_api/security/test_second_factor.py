@@ -12,6 +12,7 @@ import pytest
 
 from serving_api.security.attempts import FREE
 from tests.support.people import PASSWORD, actions, add_person, log_in, mails, token_in
+from tests.support.protection import own_secrets
 from tests.support.serving import Api, assert_problem, bearer
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import digest, issue_api_key
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.security]
 NEW = "copper lantern 91 drizzle"
 FACTOR, RESET = "/v1/auth/second-factor", "/v1/auth/reset"
+
+
+@pytest.fixture(scope="module")
+def module_settings(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """With secrets of its own: a wrapping key is retired here, and other modules' values would not open any more."""
+    return own_secrets(module_settings, tmp_path_factory.mktemp("own"))
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ async def test_whoever_was_invited_becomes_a_person_in_the_role_of_the_invitatio
     again = await Browser(api).sign_in("ada married@example.com")
     assert (await api.client.get("/v1/me", headers=bearer(again.json()["access_token"]))).json()["id"] == me["id"]
     refused(await log_in(api, "ada@example.com"))
-    assert mails(module_settings, "ada@example.com")
+    assert await mails(module_settings, "ada@example.com")
 
 
 @pytest.mark.parametrize(
