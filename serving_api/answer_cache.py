@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Key = tuple[str, ...]
     Headers = list[tuple[bytes, bytes]]
 
+PATH = "/v1/invoices/{number}"
+"""The route whose answers are kept."""
 TTL = 60.0
 """Seconds for which an answer is good, whatever is heard."""
 CHANNEL = "invoices_changed"

@@ -18,7 +18,7 @@ import rfc8785
 from starlette.responses import Response
 
 from serving_api import metrics
-from serving_api.answer_cache import TTL, Answer
+from serving_api.answer_cache import PATH, TTL, Answer
 from serving_api.answer_headers import completed, encoded, request_id
 from serving_api.problems import Problem
 from serving_api.responses import finished, matches, tag_of
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from serving_api.security.tokens import Identity, Tokens
     from valueverse.platform.settings import Settings
 
-PATH = "/v1/invoices/{number}"
 SCOPE = "billing:read"
 _PREFIX = PATH.removesuffix("{number}")
 _BEARER = b"Bearer "

@@ -12,9 +12,9 @@ import structlog
 from starlette.datastructures import Headers
 
 from serving_api import metrics
+from serving_api.answer_cache import PATH
 from serving_api.answer_headers import VERSION, completed, encoded, request_id
 from serving_api.dialects.errors import dialect_of, error_answer
-from serving_api.invoice_reads import PATH
 from serving_api.problems import Problem, problem_of
 from valueverse.errors import RefusalError
 from valueverse.landing.dialects import MOST_BYTES
