@@ -40,6 +40,8 @@ FIELDS = {
     "kafka_brokers": "kafka_brokers",
     "kafka_topic": "kafka_topic",
     "kafka_properties": "kafka_properties",
+    "api_cache_mib": "api_cache_mib",
+    "trusted_proxies": "trusted_proxies",
 }
 """Key -> field of ``Settings``. Addresses with passwords are no keys: the file is meant for version control."""
 
