@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Headers = list[tuple[bytes, bytes]]
 
 PATH = "/v1/invoices/{number}"
-"""The route whose answers are kept."""
+"""The route whose answers are cached."""
 TTL = 60.0
 """Seconds for which an answer is good, whatever is heard."""
 CHANNEL = "invoices_changed"
