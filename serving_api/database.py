@@ -26,6 +26,17 @@ _CONNECTION_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceE
 asyncpg.CannotConnectNowError,
                     asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError, TimeoutError)  # fmt: skip
 
+_TOGETHER = {
+    "invoice": """
+        select asked.place, found.document, found.voided
+          from unnest($1::text[], $2::text[]) with ordinality as asked (tenant, number, place)
+         cross join lateral api.invoice(asked.tenant, asked.number) as found""",
+    "portal_invoice": """
+        select asked.place, found.document, found.voided
+          from unnest($1::text[], $2::text[], $3::text[]) with ordinality as asked (tenant, customer, number, place)
+         cross join lateral api.portal_invoice(asked.tenant, asked.customer, asked.number) as found""",
+}
+"""Reads of many requests at once, by function: each has its own tenant, and in a portal its own customer."""
 
 _OPTIONS: dict[str, Any] = {
     "timeout": 5,
@@ -101,17 +112,11 @@ class Database:
 
     async def _found_invoices(self, function: str, asked: Sequence[tuple[str, ...]]) -> list[tuple[str, bool] | None]:
         """The answer to each question. The function is called for each by itself, and sets whose rows it may see."""
-        names = [f"a{place}" for place in range(len(asked[0]))]
-        arrays = ", ".join(f"${place}::text[]" for place in range(1, len(names) + 1))
-        query = (
-            "select asked.place, found.document, found.voided "  # noqa: S608 - names of ours, values bound
-            f"from unnest({arrays}) with ordinality as asked ({', '.join(names)}, place) "
-            f"cross join lateral api.{function}({', '.join(f'asked.{name}' for name in names)}) as found"
-        )
         answers: list[tuple[str, bool] | None] = [None] * len(asked)
         async with self._connected() as connection:
             with tracing.span(f"api.{function}", "client", attributes=_ATTRIBUTES):
-                for row in await connection.fetch(query, *(list(column) for column in zip(*asked, strict=True))):
+                columns = [list(column) for column in zip(*asked, strict=True)]
+                for row in await connection.fetch(_TOGETHER[function], *columns):
                     answers[row["place"] - 1] = (row["document"], row["voided"])
         return answers
 

@@ -6,6 +6,9 @@ import asyncio
 from contextvars import Context
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from serving_api.problems import Problem
+from valueverse.errors import RefusalError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
@@ -20,7 +23,7 @@ class Together(Generic[Question, Answer]):
     """Gives each question to ``ask``, with the others that wait.
 
     Args:
-        ask: answers questions, in their order; what it raises is raised to each who asked.
+        ask: answers questions, in their order; a refusal is that of all; after any other error each is asked alone.
     """
 
     def __init__(self, ask: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
@@ -53,12 +56,17 @@ class Together(Generic[Question, Answer]):
             self._waiting = []
 
     async def _answer(self, together: Sequence[tuple[Question, asyncio.Future[Answer]]]) -> None:
-        try:
-            found = await self._ask([question for question, _ in together])
-        except Exception as error:  # noqa: BLE001 - it is whoever asked who handles it
+        asked = self._ask([question for question, _ in together])
+        (found,) = await asyncio.gather(asked, return_exceptions=True)
+        if isinstance(found, BaseException):
+            if len(together) > 1 and not isinstance(found, Problem | RefusalError):
+                # What one tenant's question ends with is not the answer to another's.
+                for one_question in together:
+                    await self._answer([one_question])
+                return
             for _, answer in together:
                 if not answer.done():
-                    answer.set_exception(error)
+                    answer.set_exception(found)
             return
         for (_, answer), one in zip(together, found, strict=True):
             # Whoever asked may be gone.

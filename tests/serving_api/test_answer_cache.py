@@ -13,6 +13,7 @@ import pytest
 from serving_api.answer_cache import Answer, AnswerCache
 from serving_api.database import Database
 from serving_api.problems import Problem
+from serving_api.questions import Together
 from serving_api.security.rate_limits import WINDOW, Limiter
 from serving_api.security.tokens import Identity
 from tests.support import billing_rows
@@ -21,7 +22,7 @@ from valueverse.platform.telemetry.logs import make_log
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import httpx
 
@@ -238,3 +239,13 @@ async def test_a_lease_never_allows_what_the_limit_would_not(settings: Settings)
     assert [one and one.remaining for one in (first, *rest)] == [39, 38, 37, 36, 35, None]
     for one in workers:
         await one.close()
+
+
+async def test_an_error_of_one_question_is_not_the_answer_to_another() -> None:
+    async def ask(questions: Sequence[int]) -> list[int]:
+        await asyncio.sleep(0)
+        return [10 // question for question in questions]
+
+    together = Together(ask)
+    found = await asyncio.gather(*(together.ask(one) for one in (1, 0, 5)), return_exceptions=True)
+    assert (found[0], type(found[1]), found[2]) == (10, ZeroDivisionError, 2)
