@@ -24,7 +24,6 @@ from serving_api.problems import Problem
 from serving_api.responses import finished, matches, tag_of
 from serving_api.schemas import is_plain
 from serving_api.security.rate_limits import bucket_of, note_verdict
-from valueverse.platform.telemetry import tracing
 
 if TYPE_CHECKING:
     from starlette.types import Scope, Send
@@ -53,8 +52,8 @@ class Read:
         tags: headers ``If-None-Match``.
         request_id: header ``X-Request-ID``.
         arrived: ``time.monotonic()``.
-        answer: one that is at hand; None: it has to be read.
-        verdict: that of a lease of the rate limit; None: it has to be asked for.
+        verdict: that of the rate limit; None: it was not asked for yet.
+        failure: why there is no answer, if it was looked for.
     """
 
     identity: Identity
@@ -62,8 +61,8 @@ class Read:
     tags: list[str]
     request_id: str | None
     arrived: float
-    answer: Answer | None = None
     verdict: Verdict | None = None
+    failure: Exception | None = None
 
     def reply(self, answer: Answer) -> tuple[int, Headers, bytes]:
         """Status, headers and body."""
@@ -92,7 +91,7 @@ class InvoiceReads:
         self._request_log = request_log
 
     def find(self, scope: Scope) -> Read | None:
-        """The request, if it is one that is answered here; with answer and verdict where both are at hand."""
+        """The request, if it is one that is answered here."""
         path: str = scope["path"]
         if not path.startswith(_PREFIX) or scope["method"] != "GET" or scope["query_string"] or not self._is_served:
             return None
@@ -104,17 +103,21 @@ class InvoiceReads:
         identity = self._tokens.known(token)
         if identity is None or identity.is_person or (identity.customer is None and not identity.may(SCOPE)):
             return None
-        answer = self._answers.take(_key(identity.owner, number))
-        # What is traced goes the usual way, where its span is opened.
-        at_hand = answer is not None and not tracing.is_on()
-        verdict = self._limiter.take(bucket_of(identity.owner)) if at_hand else None
-        return Read(identity, number, tags, request_id, arrived, answer, verdict)
+        return Read(identity, number, tags, request_id, arrived)
 
-    async def reply(self, read: Read, answer: Answer, verdict: Verdict, send: Send) -> None:
-        """Send an answer that is at hand; it is counted and logged as every other."""
+    async def reply(self, read: Read, send: Send) -> bool:
+        """Send the answer; it is counted and logged as every other. False: it goes the usual way, which says why."""
+        owner, limiter = read.identity.owner, self._limiter
+        answer, verdict = self._answers.take(_key(owner, read.number)), limiter.take(bucket_of(owner))
+        if answer is None or verdict is None:
+            with metrics.IN_PROGRESS.track_inprogress():
+                answer = await self._looked_up(read, answer, verdict)
+            verdict = read.verdict
+            if answer is None or verdict is None:
+                return False
         status, headers, body = read.reply(answer)
         identifier = request_id(read.request_id)
-        own = [(b"x-request-id", identifier.encode()), *_limits(verdict, self._limiter.requests)]
+        own = [(b"x-request-id", identifier.encode()), *_limits(verdict, limiter.requests)]
         try:
             await send({"type": "http.response.start", "status": status, "headers": headers + own})
             await send({"type": "http.response.body", "body": body})
@@ -123,16 +126,32 @@ class InvoiceReads:
             metrics.count_request("GET", PATH, status, seconds)
             ids = {"request_id": identifier}
             self._request_log.add("GET", PATH, status, read.identity.tenant, seconds, ids)
+        return True
+
+    async def _looked_up(self, read: Read, answer: Answer | None, verdict: Verdict | None) -> Answer | None:
+        """The answer, if the limit allows one; ``read`` gets the verdict, and the error that was met."""
+        owner = read.identity.owner
+        read.verdict = verdict or await self._limiter.spend_ahead(bucket_of(owner))
+        if answer is None and read.verdict.allowed:
+            try:
+                answer = await self.read(owner, read.number)
+            except Exception as error:  # noqa: BLE001 - handed on: the usual way raises it, where every error is answered
+                read.failure = error
+        return answer if read.verdict.allowed else None
 
     async def serve(self, read: Read, scope: Scope, send: Send) -> None:
-        """Answer a request whose answer or verdict is not at hand.
+        """Answer a request that was not, or not yet, answered by ``reply``.
 
         Raises:
             Problem: ``rate-limited``, ``not-found``, ``unavailable``.
         """
         owner, limiter = read.identity.owner, self._limiter
-        note_verdict(scope, owner, await limiter.spend_ahead(bucket_of(owner)), limiter.requests)
-        answer = read.answer or await self.read(owner, read.number)
+        bucket = bucket_of(owner)
+        verdict = read.verdict or limiter.take(bucket) or await limiter.spend_ahead(bucket)
+        note_verdict(scope, owner, verdict, limiter.requests)
+        if read.failure is not None:
+            raise read.failure
+        answer = await self.read(owner, read.number)
         status, headers, body = read.reply(answer)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

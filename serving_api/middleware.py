@@ -73,7 +73,7 @@ class Frame:
             return
         read: Read | None = scope.get("invoice_read")
         given = Headers(scope=scope)
-        exchange = Exchange(request_id(given.get("x-request-id")), time.monotonic())
+        exchange = Exchange(request_id(given.get("x-request-id")), read.arrived if read else time.monotonic())
         scope["exchange"] = exchange
         status = 0
 

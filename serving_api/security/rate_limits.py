@@ -76,8 +76,8 @@ return answers
 _MOST = 500
 """Questions of one round trip: Valkey answers nobody else meanwhile."""
 
-_LEASED = 10
-"""A lease is this part of a minute's limit at most."""
+_LEASED = 4
+"""A lease is this part of a minute's limit at most: it is over after as long, whether it was used or not."""
 _LEASES = 20_000
 """Leases that a worker remembers before it looks which of them are over."""
 
