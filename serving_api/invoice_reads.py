@@ -15,13 +15,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import rfc8785
-from starlette.responses import Response
 
 from serving_api import metrics
 from serving_api.answer_cache import PATH, TTL, Answer
 from serving_api.answer_headers import completed, encoded, request_id
 from serving_api.problems import Problem
-from serving_api.responses import finished, matches, tag_of
+from serving_api.responses import PRIVATE, matches, tag_of
 from serving_api.schemas import is_plain
 from serving_api.security.rate_limits import bucket_of, note_verdict
 
@@ -211,8 +210,14 @@ def _key(owner: tuple[str, ...], number: str) -> Key:
     return (*owner, PATH, number)
 
 
+_CACHED = (b"cache-control", PRIVATE.encode())
+_OF_WHOLE = completed([_CACHED, (b"content-type", b"application/json")])
+_OF_UNCHANGED = completed([_CACHED])
+
+
 def _finished(body: bytes) -> Answer:
+    """As ``responses.respond`` answers: Starlette's response would be made anew for every read of Postgres."""
     tag = tag_of(body)
-    whole = Response(body, 200, finished(tag), "application/json")
-    unchanged = Response(status_code=304, headers=finished(tag))
-    return Answer(tag, completed(whole.raw_headers), completed(unchanged.raw_headers), body, time.monotonic() + TTL)
+    etag = (b"etag", tag.encode())
+    whole = [(b"content-length", str(len(body)).encode()), etag, *_OF_WHOLE]
+    return Answer(tag, whole, [etag, *_OF_UNCHANGED], body, time.monotonic() + TTL)

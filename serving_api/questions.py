@@ -1,4 +1,4 @@
-"""Questions of many requests that are asked together: while some are asked, those that come wait and are the next."""
+"""Questions of many requests that are asked together: while enough are asked, those that come wait and are the next."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ Answer = TypeVar("Answer")
 
 _MOST = 100
 """Questions that are asked together."""
+_AT_ONCE = 2
+"""How often: Postgres answers some while others are sent and taken; the other connections are for other routes."""
 
 
 class Together(Generic[Question, Answer]):
@@ -29,7 +31,7 @@ class Together(Generic[Question, Answer]):
     def __init__(self, ask: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
         self._ask = ask
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
-        self._asking: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Task[None]] = set()
 
     async def ask(self, question: Question) -> Answer:
         """The answer.
@@ -39,9 +41,9 @@ class Together(Generic[Question, Answer]):
         """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
-        if self._asking is None:
+        if len(self._asking) < _AT_ONCE:
             # Its log lines are of nobody's request.
-            self._asking = asyncio.create_task(self._ask_all(), context=Context())
+            self._asking.add(asyncio.create_task(self._ask_all(), context=Context()))
         return await answer
 
     async def _ask_all(self) -> None:
@@ -50,10 +52,13 @@ class Together(Generic[Question, Answer]):
                 together, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
                 await self._answer(together)
         finally:
-            self._asking = None
-            for _, answer in self._waiting:
-                answer.cancel()
-            self._waiting = []
+            # At once, not by a callback: a question that comes before it would count on a task that has ended.
+            self._asking = {task for task in self._asking if task is not asyncio.current_task()}
+            if not self._asking:
+                # Nothing is left, unless it was ended by something else: nobody waits for an answer that will not come.
+                for _, answer in self._waiting:
+                    answer.cancel()
+                self._waiting = []
 
     async def _answer(self, together: Sequence[tuple[Question, asyncio.Future[Answer]]]) -> None:
         asked = self._ask([question for question, _ in together])

@@ -249,3 +249,19 @@ async def test_an_error_of_one_question_is_not_the_answer_to_another() -> None:
     together = Together(ask)
     found = await asyncio.gather(*(together.ask(one) for one in (1, 0, 5)), return_exceptions=True)
     assert (found[0], type(found[1]), found[2]) == (10, ZeroDivisionError, 2)
+
+
+async def test_every_question_is_answered_whenever_it_comes() -> None:
+    async def ask(questions: Sequence[int]) -> list[int]:
+        for _ in range(questions[0] % 3):
+            await asyncio.sleep(0)
+        return [-question for question in questions]
+
+    async def asked(number: int) -> int:
+        for _ in range(number % 11):
+            await asyncio.sleep(0)
+        return await asyncio.wait_for(together.ask(number), 5)
+
+    together = Together(ask)
+    numbers = list(range(500))
+    assert await asyncio.gather(*map(asked, numbers)) == [-number for number in numbers]
