@@ -11,9 +11,14 @@ from valueverse.schemas.types import INSTANT
 
 TENANT_KEY = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
 _RFC_3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$"
-_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+_FIRST, _LAST = (
+    pl.lit(instant).cast(INSTANT)
+    for instant in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
+)
+"""Made once: Polars works out each literal instant by a query of its own."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """Both included: the range of an event's ``time`` and of every date in a billing event."""
+_FROM, _TO = (pl.lit(instant).cast(INSTANT) for instant in (EARLIEST, LATEST))
 CALENDAR = f"{EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}"
 LONGEST_KEY = 256
 """Characters of an event's keys and of a value of a dimension."""
@@ -41,7 +46,7 @@ def parse_instant(text: pl.Expr) -> pl.Expr:
     instant = well_formed.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False).cast(INSTANT)
     # An offset can carry the first and the last day of the calendar out of it. Inside of a struct, so that the text is
     # parsed once and not once for each mention.
-    inside = pl.field("at").is_between(pl.lit(_FIRST).cast(INSTANT), pl.lit(_LAST).cast(INSTANT))
+    inside = pl.field("at").is_between(_FIRST, _LAST)
     in_range = pl.when(inside).then(pl.field("at")).alias("at")
     return pl.struct(instant.alias("at")).struct.with_fields(in_range).struct.field("at")
 
@@ -61,7 +66,7 @@ def is_time_zone(name: str) -> bool:
 
 def in_calendar(instant: pl.Expr) -> pl.Expr:
     """Whether an instant lies in the range of dates that are billed."""
-    return instant.is_between(pl.lit(EARLIEST).cast(INSTANT), pl.lit(LATEST).cast(INSTANT))
+    return instant.is_between(_FROM, _TO)
 
 
 def _is_name(text: pl.Expr) -> pl.Expr:
@@ -74,26 +79,46 @@ _KEYS = ("id", "source", "type", "replaces")
 _BAD_SUBJECT = "'subject' must be customer or customer/subscription, 1 to 128 printable characters each"
 
 
-def _checks(folder: str, received_at: pl.Expr) -> list[_Check]:
-    """All checks, in the order in which they apply."""
+def _key_checks() -> list[_Check]:
+    named = [(name, pl.col(name)) for name in _KEYS]
+    too_long = "{} must have 1 to {} characters, not {}"
     return [
         *(
             (pl.col(name).is_null(), "missing_attribute", f"{name!r} is required: {cure}", name)
             for name, cure in _REQUIRED.items()
         ),
-        *_key_checks(),
-        (pl.col("specversion") != "1.0", "malformed", "'specversion' must be \"1.0\"", "specversion"),
-        (
-            pl.col("tenant") != folder,
-            "unknown_tenant",
-            pl.format(
-                "the event says tenant '{}', but it is delivered as one of '{}': correct the one that is wrong",
-                "tenant",
-                pl.lit(folder),
-            ),
-            "tenant",
+        *(
+            (text == "", "malformed", f"{name!r} must have 1 to {LONGEST_KEY} characters, not none", name)
+            for name, text in named
         ),
-        *_time_checks(received_at),
+        *(
+            (
+                text.str.len_chars() > LONGEST_KEY,
+                "too_long",
+                pl.format(too_long, pl.lit(repr(name)), LONGEST_KEY, text.str.len_chars()),
+                name,
+            )
+            for name, text in named
+        ),
+        *(
+            (text.str.contains(_CONTROL), "malformed", f"{name!r} must not hold control characters", name)
+            for name, text in named
+        ),
+        (pl.col("specversion") != "1.0", "malformed", "'specversion' must be \"1.0\"", "specversion"),
+    ]
+
+
+def _time_checks() -> list[_Check]:
+    unread = "'{}' is not an RFC 3339 time with offset like 2024-01-31T09:30:00Z"
+    outside = pl.format("{} lies outside the dates that are billed, {}", "time", pl.lit(CALENDAR))
+    return [
+        (pl.col("instant").is_null(), "bad_time", pl.format(unread, pl.col("time").str.head(40)), "time"),
+        (~in_calendar(pl.col("instant")), "bad_time", outside, "time"),
+    ]
+
+
+def _content_checks() -> list[_Check]:
+    return [
         (
             pl.col("data").is_null() & pl.col("replaces").is_null(),
             "missing_attribute",
@@ -113,40 +138,23 @@ def _checks(folder: str, received_at: pl.Expr) -> list[_Check]:
     ]
 
 
-def _key_checks() -> list[_Check]:
-    named = [(name, pl.col(name)) for name in _KEYS]
-    too_long = "{} must have 1 to {} characters, not {}"
-    return [
-        *(
-            (text == "", "malformed", f"{name!r} must have 1 to {LONGEST_KEY} characters, not none", name)
-            for name, text in named
-        ),
-        *(
-            (
-                text.str.len_chars() > LONGEST_KEY,
-                "too_long",
-                pl.format(too_long, pl.lit(repr(name)), LONGEST_KEY, text.str.len_chars()),
-                name,
-            )
-            for name, text in named
-        ),
-        *(
-            (text.str.contains(_CONTROL), "malformed", f"{name!r} must not hold control characters", name)
-            for name, text in named
-        ),
-    ]
+_OF_KEYS, _OF_TIMES, _OF_CONTENT = _key_checks(), _time_checks(), _content_checks()
+"""Made once, not for every request with a few events."""
 
 
-def _time_checks(received_at: pl.Expr) -> list[_Check]:
+def _checks(folder: str, received_at: pl.Expr) -> list[_Check]:
+    """All checks, in the order in which they apply."""
+    other = "the event says tenant '{}', but it is delivered as one of '{}': correct the one that is wrong"
+    stranger = (
+        pl.col("tenant") != folder,
+        "unknown_tenant",
+        pl.format(other, "tenant", pl.lit(folder)),
+        "tenant",
+    )
     late = received_at.cast(INSTANT) + pl.duration(hours=_FUTURE_HOURS)
-    unread = "'{}' is not an RFC 3339 time with offset like 2024-01-31T09:30:00Z"
-    outside = pl.format("{} lies outside the dates that are billed, {}", "time", pl.lit(CALENDAR))
     ahead = pl.format("{} is more than 24 hours ahead of its receipt: correct the time, or send it later", "time")
-    return [
-        (pl.col("instant").is_null(), "bad_time", pl.format(unread, pl.col("time").str.head(40)), "time"),
-        (~in_calendar(pl.col("instant")), "bad_time", outside, "time"),
-        (~IS_BILLING & (pl.col("instant") > late), "too_far_future", ahead, "time"),
-    ]
+    early = (~IS_BILLING & (pl.col("instant") > late), "too_far_future", ahead, "time")
+    return [*_OF_KEYS, stranger, *_OF_TIMES, early, *_OF_CONTENT]
 
 
 def validate_events(parsed: pl.DataFrame, folder: str, received_at: pl.Expr) -> pl.DataFrame:
@@ -168,12 +176,14 @@ def validate_events(parsed: pl.DataFrame, folder: str, received_at: pl.Expr) -> 
     )
     checks = _checks(folder, received_at)
     # A line that could not be read keeps the reason that the reader gave.
-    hits = [wrong.fill_null(value=False) & pl.col("reason").is_null() for wrong, *_ in checks]
-    bad = placed.select(pl.any_horizontal(hits)).to_series()
+    unjudged = pl.col("reason").is_null()
+    any_wrong = pl.any_horizontal(wrong for wrong, *_ in checks).fill_null(value=False)
+    bad = placed.select(any_wrong & unjudged).to_series()
     if not bad.any():
         return placed
     # Sentences are written for the few rows they are about.
     reason, message, path = (pl.col(name) for name in ("reason", "message", "path"))
+    hits = [wrong.fill_null(value=False) & unjudged for wrong, *_ in checks]
     for hit, (_, code, stated, where) in reversed(list(zip(hits, checks, strict=True))):
         sentence = stated if isinstance(stated, pl.Expr) else pl.lit(stated)
         reason = pl.when(hit).then(pl.lit(code)).otherwise(reason)
