@@ -101,11 +101,10 @@ def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEv
 
 
 def _results(judged: pl.DataFrame, leaves: Sequence[bytes]) -> bytes:
-    names = ("source", "id", "status", "leaf", "reason", "message", "path")
-    always = {"source", "id", "status"}
+    always, why = ("source", "id", "status", "leaf"), ("reason", "message", "path")
     shown = judged.with_columns(pl.Series("leaf", [leaf.hex() for leaf in leaves], pl.String))
-    results = [
-        {name: value for name, value in zip(names, row, strict=True) if value is not None or name in always}
-        for row in shown.select(names).iter_rows()
-    ]
+    results = [dict(zip(always, row, strict=True)) for row in shown.select(always).iter_rows()]
+    refused = shown.with_row_index("place").filter(pl.col("status") != "accepted")
+    for place, *reasons in refused.select("place", *why).iter_rows():
+        results[place] |= {name: value for name, value in zip(why, reasons, strict=True) if value is not None}
     return orjson.dumps(results)
