@@ -1,17 +1,21 @@
 """Local days and UTC instants, vectorised over rows that each name their own time zone.
 
 A local midnight that does not exist (clocks go forward over it, or a whole day is skipped) becomes the first instant
-after
-the gap; one that happens twice becomes the earlier instant. So the days of a zone tile time whatever its clocks do.
+after the gap; one that happens twice becomes the earlier instant. So the days of a zone tile time whatever its clocks
+do.
 """
 
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from valueverse.schemas.types import INSTANT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DateOrExpr = date | pl.Expr
 """A date, or one of each row: a window may be another one for each tenant."""
@@ -49,12 +53,13 @@ def _zone_midnights(rows: pl.DataFrame, zone: str, name: str) -> pl.DataFrame:
     )
 
 
-def _per_zone(frame: pl.DataFrame, zone: str) -> list[tuple[str, pl.DataFrame]]:
+def _per_zone(frame: pl.DataFrame, zone: str, found: Callable[[pl.DataFrame, str], pl.DataFrame]) -> pl.DataFrame:
+    """What ``found`` makes of the rows of each zone, in the order of ``frame``, which has rows."""
+    if frame[zone].n_unique() == 1:
+        # The rows of one customer, as a rule: taking them apart would take longer than what is looked for.
+        return found(frame, str(frame[zone][0]))
     numbered = frame.with_row_index("_row")
-    return [(str(key[0]), rows) for key, rows in numbered.group_by(zone, maintain_order=True)]
-
-
-def _gathered(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    parts = [found(rows, str(key[0])) for key, rows in numbered.group_by(zone, maintain_order=True)]
     return pl.concat(parts).sort("_row").drop("_row")
 
 
@@ -64,15 +69,15 @@ def local_midnight(frame: pl.DataFrame, day: DateOrExpr, zone: str, name: str) -
         return frame.with_columns(pl.lit(None, INSTANT).alias(name))
     days = day if isinstance(day, pl.Expr) else pl.lit(day)
     dated = frame.with_columns(days.cast(pl.Date).alias(name))
-    return _gathered([_zone_midnights(rows, key, name) for key, rows in _per_zone(dated, zone)])
+    return _per_zone(dated, zone, lambda rows, key: _zone_midnights(rows, key, name))
 
 
 def local_date(frame: pl.DataFrame, instant: pl.Expr, zone: str, name: str) -> pl.DataFrame:
     """Add ``name``: the local date of a UTC instant in the zone that column ``zone`` names."""
     if frame.is_empty():
         return frame.with_columns(pl.lit(None, pl.Date).alias(name))
-    parts = [
-        rows.with_columns(instant.dt.convert_time_zone(key).dt.date().alias(name))
-        for key, rows in _per_zone(frame, zone)
-    ]
-    return _gathered(parts)
+
+    def dated(rows: pl.DataFrame, key: str) -> pl.DataFrame:
+        return rows.with_columns(instant.dt.convert_time_zone(key).dt.date().alias(name))
+
+    return _per_zone(frame, zone, dated)
