@@ -31,10 +31,26 @@ def test_card_numbers_of_every_network_are_found_in_any_text(number: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["4111 1111 1111 1111", "4111-1111-1111-1111", "paid by 3782 822463 10005", "card:4111111111111111."]
-)
+    "text",
+    [
+        "4111 1111 1111 1111", "4111-1111-1111-1111", "paid by 3782 822463 10005", "card:4111111111111111.",
+        "4111.1111.1111.1111", "4111/1111/1111/1111",
+    ],
+)  # fmt: skip
 def test_card_numbers_are_found_in_the_groups_that_are_printed(text: str) -> None:
     assert len(card_numbers(text)) == 1
+
+
+@pytest.mark.parametrize("gap", ["\u00a0", "\u2009", "\u2011", "\u2013", "\u200b", "\u00ad"])
+@pytest.mark.parametrize("zero", ["0", "\uff10", "\u0660", "\u0966"])
+def test_numbers_are_found_in_every_script_and_with_separators_that_are_not_seen(zero: str, gap: str) -> None:
+    def written(text: str) -> str:
+        return "".join(chr(ord(zero) + int(one)) if one.isdigit() else one for one in text)
+
+    assert card_numbers("Karte: " + written(gap.join(["4111", "1111", "1111", "1111"]))) == ["4111111111111111"]
+    assert ibans(f"\u00fcber {written(IBAN).replace(' ', gap)}" if gap not in "\u2011\u2013" else IBAN) == [
+        IBAN.replace(" ", "")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +77,7 @@ def test_at_most_one_of_ten_numbers_that_differ_in_the_last_digit_is_a_card_numb
         (CREATED, CUSTOMER | {"metadata": {"amex": int(CARDS[4])}}, "data.metadata.amex"),
         (CREATED, CUSTOMER | {"metadata": {CARDS[0]: "a key"}}, "data.metadata"),
         (PAID, PAYMENT | {"reference": "from GB82WEST12345698765432"}, "data.reference"),
+        ("billing.catalog.published", {"plans": [{"name": f"for {CARDS[0]}"}]}, "data.plans[0].name"),
     ],
 )  # fmt: skip
 def test_a_billing_event_with_the_number_of_a_card_or_account_is_refused_at_its_place(

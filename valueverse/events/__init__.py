@@ -5,7 +5,7 @@ from valueverse.events.billing_events import CATALOG_PUBLISHED, SHAPES, judge_bi
 from valueverse.events.event_reference import ENTRIES
 from valueverse.events.field_types import DURATION_SCHEMA, NAME_RULE, duration_seconds
 from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, payload_hash, same_payload
-from valueverse.events.payment_numbers import card_numbers, ibans
+from valueverse.events.payment_numbers import card_numbers, ibans, refuse_payment_number, refuse_payment_numbers
 from valueverse.events.personal_data import personal_texts, without_personal_fields
 from valueverse.events.reading import LARGEST_EVENT, read_lines, read_rows, refused_lines, with_raw
 from valueverse.events.strict import ENVELOPE_ATTRIBUTES, load_exact_json, plain_numbers
@@ -44,6 +44,8 @@ __all__ = [
     "plain_numbers",
     "read_lines",
     "read_rows",
+    "refuse_payment_number",
+    "refuse_payment_numbers",
     "refused_lines",
     "resolve_amendments",
     "same_payload",

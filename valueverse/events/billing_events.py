@@ -257,6 +257,7 @@ def judge_billing_event(
     """
     try:
         if kind == CATALOG_PUBLISHED:
+            refuse_payment_numbers(data)
             judge_catalog(data)
             return
         if kind not in SHAPES:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from valueverse.check_digits import luhn_holds
@@ -12,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CARD = re.compile(
-    r"(?<![0-9A-Za-z._])(?:[0-9]{13,19}|[0-9]{4}(?P<gap>[ -])[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{1,7}"
-    r"|[0-9]{4}(?P<space>[ -])[0-9]{6}(?P=space)[0-9]{4,5})(?![0-9A-Za-z_]|\.[0-9])"
+    r"(?<![0-9A-Za-z._])(?:[0-9]{13,19}|[0-9]{4}(?P<gap>[ ./-])[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{1,7}"
+    r"|[0-9]{4}(?P<space>[ ./-])[0-9]{6}(?P=space)[0-9]{4,5})(?![0-9A-Za-z_]|\.[0-9])"
 )
 """Digits by themselves, or in the groups that are printed on cards; not as a part of an id."""
 _NETWORKS = (
@@ -29,19 +31,35 @@ _ISSUED = re.compile("|".join(_NETWORKS))
 _IBAN = re.compile(
     r"(?<![0-9A-Za-z_])[A-Z]{2}[0-9]{2}(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,4})?)(?![0-9A-Za-z_])"
 )
+_OTHER = re.compile(r"[^\x00-\x7f]")
 
 
 def card_numbers(text: str) -> list[str]:
     """The digits of what looks like a card number in a text: length and first digits of a network, and the check digit
     (Luhn, ISO/IEC 7812)."""
-    found = (re.sub("[ -]", "", hit[0]) for hit in _CARD.finditer(text))
+    found = (re.sub("[ ./-]", "", hit[0]) for hit in _CARD.finditer(_plain(text)))
     return [digits for digits in found if _ISSUED.fullmatch(digits) and luhn_holds(digits)]
 
 
 def ibans(text: str) -> list[str]:
     """The IBANs in a text whose check digits are right, without spaces."""
-    found = (hit[0].replace(" ", "") for hit in _IBAN.finditer(text))
+    found = (hit[0].replace(" ", "") for hit in _IBAN.finditer(_plain(text)))
     return [iban for iban in found if len(iban) <= 34 and iban_check(iban)]
+
+
+def _plain(text: str) -> str:
+    """A text with the digits, spaces and dashes of every script as those of ASCII, and without what is not seen."""
+    return text if text.isascii() else _OTHER.sub(lambda found: _ascii(found[0]), text)
+
+
+@lru_cache(maxsize=1024)
+def _ascii(character: str) -> str:
+    """What stands for a character that is not of ASCII; full-width letters and digits are those that they show."""
+    shown = unicodedata.normalize("NFKC", character)
+    kind = unicodedata.category(character)
+    if kind == "Nd":
+        return str(unicodedata.decimal(character))
+    return {"Cf": "", "Pd": "-", "Zs": " "}.get(kind, shown if shown.isascii() else character)
 
 
 def iban_check(iban: str) -> bool:
@@ -57,14 +75,23 @@ def refuse_payment_numbers(data: Any) -> None:
         RefusalError: ``payment_instrument`` with the path below ``data``; the message does not repeat the number.
     """
     for path, text in _texts(data, "data"):
-        kind = "card number" if card_numbers(text) else "IBAN" if ibans(text) else None
-        if kind is not None:
-            raise RefusalError(
-                "payment_instrument",
-                f"here is what looks like a {kind}, and the event is not stored: send the token by which your payment "
-                "provider names it; an id of your own is not taken for one when it has letters",
-                path,
-            )
+        refuse_payment_number(text, path)
+
+
+def refuse_payment_number(text: str, path: str) -> None:
+    """Refuse a text that a person writes, in which the number of a card or an IBAN stands.
+
+    Raises:
+        RefusalError: ``payment_instrument`` with the path; the message does not repeat the number.
+    """
+    kind = "card number" if card_numbers(text) else "IBAN" if ibans(text) else None
+    if kind is not None:
+        raise RefusalError(
+            "payment_instrument",
+            f"here is what looks like a {kind}, and nothing of it is stored: write the token by which your payment "
+            "provider names it; an id of your own is not taken for one when it has letters",
+            path,
+        )
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,7 @@ from serving_api.security.tokens import Identity, refused_token
 from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
+from valueverse.events import refuse_payment_number
 from valueverse.platform.access.api_keys import digest
 from valueverse.services.people.invitations import LIFETIME, new_invitation, new_user_id
 from valueverse.services.people.passwords import check_password, hash_password
@@ -108,6 +109,7 @@ async def accept_invitation(request: Request, given: Acceptance) -> Response:
     if row["invited_email"] is None:
         raise await wrong_credentials(request, "invitation refused", None, _GONE)
     try:
+        refuse_payment_number(given.name or "", "body.name")
         check_password(given.password, (row["invited_email"], tenant, given.name or ""), "body.password")
     except RefusalError as refusal:
         raise unacceptable(refusal) from refusal

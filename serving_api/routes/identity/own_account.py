@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 from fastapi import APIRouter, Depends
@@ -20,7 +20,7 @@ from serving_api.routes.identity.people_schemas import (
     RecoveryCodes,
     SecondFactor,
 )
-from serving_api.routes.identity.sealing import refused_secret, sealing
+from serving_api.routes.identity.sealing import Result, refused_secret, sealing
 from serving_api.routes.identity.sign_in import record_failure
 from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity, refused_token
@@ -28,6 +28,9 @@ from serving_api.service import service_of
 from valueverse.errors import RefusalError
 from valueverse.services.people import second_factor
 from valueverse.services.people.passwords import check_password, hash_password, is_password
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 router = APIRouter(prefix="/v1/auth", tags=["people"])
 
@@ -78,8 +81,8 @@ async def begin_second_factor(request: Request, given: ProvenPassword, identity:
 async def confirm_second_factor(request: Request, given: Code, identity: _Person) -> Response:
     """From now on each log-in needs a code. The recovery codes are shown this once; each is good once."""
     refuse_parameters(request)
-    asked = (service_of(request).settings, _person(identity), given.code, request.scope["exchange"].request_id)
-    codes = await sealing(request, partial(second_factor.confirm, *asked))
+    email, waits = await _attempt(request, identity)
+    codes = await _coded(request, identity, second_factor.confirm, given.code, (email, waits))
     body = orjson.dumps({"recovery_codes": [second_factor.shown(code) for code in codes]})
     return Response(body, 200, media_type="application/json")
 
@@ -88,10 +91,41 @@ async def confirm_second_factor(request: Request, given: Code, identity: _Person
 async def remove_second_factor(request: Request, given: PasswordAndCode, identity: _Person) -> Response:
     """Needs the password, and a code of the app or a recovery code."""
     refuse_parameters(request)
-    await _proven(request, identity, given.password)
-    asked = (service_of(request).settings, _person(identity), given.code, request.scope["exchange"].request_id)
-    await sealing(request, partial(second_factor.remove, *asked))
+    email, waits = await _attempt(request, identity)
+    await _password(request, identity, given.password, (email, waits))
+    await _coded(request, identity, second_factor.remove, given.code, (email, waits))
     return Response(status_code=204)
+
+
+async def _attempt(request: Request, identity: Identity) -> tuple[str, bool]:
+    """Count an attempt of a person's account to prove something, as at a log-in: its address, and whether it has to
+    wait now, unless this attempt is right.
+
+    Raises:
+        Problem: ``rate-limited``, ``unavailable``.
+    """
+    service, tenant = service_of(request), identity.tenant
+    (row,) = await service.database.call("users", tenant, identity.key_prefix, None, None, 1)
+    return row["email"], await service.attempts.begin(tenant, row["email"])
+
+
+async def _coded(
+    request: Request, identity: Identity, work: Callable[..., Result], code: str, attempt: tuple[str, bool]
+) -> Result:
+    """What ``work`` gives for the right code; a wrong one is an attempt that failed, as at a log-in.
+
+    Raises:
+        Problem: ``invalid-request``, ``unavailable``.
+    """
+    asked = (service_of(request).settings, _person(identity), code, request.scope["exchange"].request_id)
+    try:
+        done = await sealing(request, partial(work, *asked))
+    except Problem as problem:
+        if problem.errors:
+            await record_failure(request, identity.tenant, *attempt)
+        raise
+    await service_of(request).attempts.forget(identity.tenant, attempt[0])
+    return done
 
 
 async def _proven(request: Request, identity: Identity, password: str) -> tuple[str, str]:
@@ -100,19 +134,29 @@ async def _proven(request: Request, identity: Identity, password: str) -> tuple[
     Raises:
         Problem: ``invalid-request``, ``rate-limited``, ``unavailable``.
     """
+    email, waits = await _attempt(request, identity)
+    hashed, has_factor = await _password(request, identity, password, (email, waits))
+    # A right password must not make wrong codes forgotten.
+    if not has_factor:
+        await service_of(request).attempts.forget(identity.tenant, email)
+    return email, hashed
+
+
+async def _password(request: Request, identity: Identity, password: str, attempt: tuple[str, bool]) -> tuple[str, bool]:
+    """The hash of the person's password, which was right, and whether there is a second factor.
+
+    Raises:
+        Problem: ``invalid-request``, ``unavailable``.
+    """
     service, tenant = service_of(request), identity.tenant
-    (row,) = await service.database.call("users", tenant, identity.key_prefix, None, None, 1)
-    email: str = row["email"]
-    waits = await service.attempts.begin(tenant, email)
-    found = await service.database.call("sign_in_account", tenant, email)
+    found = await service.database.call("sign_in_account", tenant, attempt[0])
     hashed: str | None = found[0]["password_hash"] if found else None
     right = await service.hashing.work(lambda: is_password(password, hashed))
     if hashed is None or not right:
-        await record_failure(request, tenant, email, waits)
+        await record_failure(request, tenant, *attempt)
         place = {"path": "body.password", "message": "this is not your password"}
         raise Problem("invalid-request", "The password is not right.", errors=[place])
-    await service.attempts.forget(tenant, email)
-    return email, hashed
+    return hashed, found[0]["second_factor"]
 
 
 def _person(identity: Identity) -> second_factor.Person:

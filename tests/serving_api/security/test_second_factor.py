@@ -110,6 +110,35 @@ async def test_guesses_of_a_code_wait_as_guesses_of_a_password_do(
     assert_problem(await log_in(api, email, code=app.at(clock[0])), 429, "rate-limited")
 
 
+async def test_codes_that_confirm_or_remove_a_second_factor_are_guessed_no_faster_than_at_a_log_in(
+    api: Api, module_settings: Settings, clock: list[float]
+) -> None:
+    user, email = add_person(module_settings, "finance")
+    header, _ = await session_of(api, email)
+    begun = await api.client.post(FACTOR, json={"password": PASSWORD}, headers=header)
+    for number in range(FREE):
+        wrong = await api.client.post(f"{FACTOR}/confirm", json={"code": f"{number:06d}"}, headers=header)
+        assert assert_problem(wrong, 422, "invalid-request")["errors"][0]["path"] == "body.code"
+    right = {"code": pyotp.TOTP(begun.json()["secret"]).at(clock[0])}
+    assert_problem(await api.client.post(f"{FACTOR}/confirm", json=right, headers=header), 429, "rate-limited")
+    assert_problem(await log_in(api, email), 429, "rate-limited")
+    written = [action for action, _ in actions(module_settings, user)]
+    assert written[-FREE - 1 :] == ["user.log_in_failed"] * FREE + ["user.locked_out"]
+
+    _, email, app, _ = await enrolled(api, module_settings, clock)
+    header, _ = await session_of(api, email, code=app.at(clock[0]))
+    for code in ("000001", "000002", None, "000003", "000004"):
+        if code is None:
+            # The right password at another route makes none of them forgotten.
+            again = await api.client.post(FACTOR, json={"password": PASSWORD}, headers=header)
+            assert_problem(again, 409, "conflict")
+            continue
+        guess = {"password": PASSWORD, "code": code}
+        wrong = await api.client.post(f"{FACTOR}/remove", json=guess, headers=header)
+        assert assert_problem(wrong, 422, "invalid-request")["errors"][0]["path"] == "body.code"
+    assert_problem(await log_in(api, email), 429, "rate-limited")
+
+
 async def test_a_recovery_code_is_good_once_and_stored_as_a_hash(
     api: Api, module_settings: Settings, clock: list[float]
 ) -> None:

@@ -128,11 +128,13 @@ def _new_key(
     name: Annotated[str | None, typer.Option("--name", help="What the key is for.")] = None,
     as_json: AsJson = False,
 ) -> None:
+    from valueverse.events import refuse_payment_number
     from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
     from valueverse.platform.settings import get_settings
     from valueverse.platform.warehouse import connect
 
     settings = get_settings()
+    refuse_payment_number(name or "", "--name")
     wanted = DEFAULT_SCOPES if scopes is None else tuple(filter(None, (one.strip() for one in scopes.split(","))))
     with connect(settings, "builder") as connection:
         if not (_known(connection, key) or _event_file(settings, key).exists()):

@@ -9,7 +9,7 @@ import polars as pl
 from valueverse.catalog import catalog_document, catalog_hash
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.events import CATALOG_PUBLISHED
+from valueverse.events import CATALOG_PUBLISHED, refuse_payment_numbers
 from valueverse.services.ingestion.deliver import deliver
 from valueverse.services.subscriptions.billing_log import VOID_IT, named_event, read_log
 
@@ -66,9 +66,10 @@ def planned_catalog(log: BillingLog, catalog: Catalog, effective: datetime, plac
     """The event that publishes a catalog, under an id that is free; ``place`` is what names the instant.
 
     Raises:
-        RefusalError: ``already_stated``.
+        RefusalError: ``already_stated``, ``payment_instrument``.
     """
     event = log.under_free_id(catalog_published(log.tenant, catalog, effective))
+    refuse_payment_numbers(event["data"])
     others = log.at(effective).filter(pl.col("type") == CATALOG_PUBLISHED, pl.col("id") != event["id"])
     for row in others.head(1).iter_rows(named=True):
         what = f"a catalog of {log.tenant!r} from that instant on is there already ({named_event(row)})"

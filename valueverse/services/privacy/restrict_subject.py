@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
+from valueverse.events import refuse_payment_number
 from valueverse.platform.lake import Lake
 from valueverse.platform.stores import data_key_store, privacy_store
 from valueverse.platform.stores.functions import call
@@ -22,7 +23,7 @@ def restrict_subject(settings: Settings, tenant: str, customer: str, reason: str
     """Put a customer's data on hold; False: it was already, for the reason that was given then.
 
     Raises:
-        RefusalError: ``unknown_customer``, ``no_reason``.
+        RefusalError: ``unknown_customer``, ``no_reason``, ``payment_instrument``.
     """
     checked = checked_reason(reason)
     with connect(settings, "builder") as connection:
@@ -33,13 +34,14 @@ def restrict_subject(settings: Settings, tenant: str, customer: str, reason: str
 
 
 def checked_reason(reason: str) -> str:
-    """A reason that says something.
+    """A reason that says something, and no number of a card or account.
 
     Raises:
-        RefusalError: ``no_reason``.
+        RefusalError: ``no_reason``, ``payment_instrument``.
     """
     if not reason.strip():
         raise RefusalError("no_reason", "say why, such as the file number of a dispute", "--reason")
+    refuse_payment_number(reason, "--reason")
     return reason.strip()
 
 

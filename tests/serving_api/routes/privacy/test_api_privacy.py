@@ -143,6 +143,32 @@ async def test_a_number_in_the_place_of_a_token_is_refused_with_the_cure_and_sto
     assert number not in api.log.getvalue().decode()
 
 
+@pytest.mark.parametrize("number", [CARD, IBAN, CARD.replace(" ", "\u00a0")])
+async def test_a_number_in_what_a_person_writes_beside_events_is_refused_and_stored_nowhere(
+    api: Api, module_settings: Settings, admin: dict[str, str], number: str
+) -> None:
+    text = f"paid with {number}"
+    commit = f"/v1/commits/{'7d' * 32}"
+    places: list[tuple[str, dict[str, Any], str]] = [
+        (f"{PLACE}/restrict", {"reason": text}, "reason"),
+        ("/v1/api-keys", {"name": text, "scopes": ["billing:read"]}, "name"),
+        ("/v1/fee-proposals/p1/dispute", {"reason": text}, "reason"),
+        (f"{commit}/closings", {"outcome": "confirmed", "reason": text}, "reason"),
+    ]
+    for address, body, name in places:
+        answer = await api.client.post(address, json=body, headers=admin)
+        (error,) = assert_problem(answer, 422, "invalid-request")["errors"]
+        assert error["path"] == f"body.{name}", address
+        assert "write the token by which your payment provider names it" in error["message"]
+        assert number not in answer.text
+    with connect(module_settings, "admin") as connection:
+        stored = connection.execute(
+            "select (select count(*) from vault.restriction), (select count(*) from auth.api_key where name = %s)",
+            [text],
+        ).fetchone()
+    assert stored == (0, 0)
+
+
 async def test_restrictions_need_admin_and_an_open_session_and_instruments_billing(
     api: Api, module_settings: Settings, admin: dict[str, str]
 ) -> None:

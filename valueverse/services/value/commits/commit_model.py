@@ -34,7 +34,8 @@ def commit(
     Raises:
         RefusalError: ``unknown_tenant``, ``unknown_scenario``, ``unknown_customer``, ``unknown_commit`` and
             ``ambiguous_commit`` (the parent), ``other_customer``, ``missing_start``, ``bad_start``, ``bad_seed``,
-            ``missing_reason``, ``missing_name``, ``bad_name``, ``missing_metric``.
+            ``missing_reason``, ``missing_name``, ``bad_name``, ``missing_metric``,
+            ``payment_instrument``.
     """
     from valueverse.platform.stores import commit_store as store
     from valueverse.value.architect.compiler import compile_model
@@ -65,6 +66,7 @@ def commit(
 
 def _judged(program: Program, options: dict[str, Any]) -> dict[str, Any]:
     """The options of a commit, as they are frozen."""
+    from valueverse.events import refuse_payment_number
     from valueverse.value.committer import agreed_start
     from valueverse.value.executor import RunRequest, check_request
 
@@ -72,6 +74,7 @@ def _judged(program: Program, options: dict[str, Any]) -> dict[str, Any]:
     if scenario not in known:
         raise RefusalError.unknown("unknown_scenario", f"no scenario {scenario[:60]!r}", scenario, known, "--scenario")
     check_request(program, RunRequest(seed=options["seed"]))
+    refuse_payment_number(options.get("reason") or "", "--reason")
     return options | {"author": person(options["author"], "--author"), "start": agreed_start(program, options["start"])}
 
 

@@ -80,7 +80,7 @@ def answer(records: TenantRecords, proposal: str, verdict: str, given: dict[str,
 
     Raises:
         RefusalError: ``unknown_proposal``; ``too_late``: its dispute window is over; ``already_said``; ``billed``: an
-            invoice bills it already; ``missing_name``, ``missing_reason``.
+            invoice bills it already; ``missing_name``, ``missing_reason``, ``payment_instrument``.
     """
     from valueverse.platform.stores import proposal_store, value_store
     from valueverse.value.realisation import judge_verdict
@@ -98,15 +98,19 @@ def answer(records: TenantRecords, proposal: str, verdict: str, given: dict[str,
 
 
 def _judge_reason(reason: str | None) -> None:
+    from valueverse.events import refuse_payment_number
+
     if not (reason or "").strip():
         raise RefusalError("missing_reason", "say why: the reason is empty", "--reason")
+    refuse_payment_number(reason or "", "--reason")
 
 
 def close(records: TenantRecords, commit: str, outcome: str, by: str, reason: str) -> dict[str, Any]:
     """Close an active commit: it is no longer measured.
 
     Raises:
-        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_active``, ``unknown_outcome``, ``missing_reason``.
+        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_active``, ``unknown_outcome``, ``missing_reason``,
+            ``payment_instrument``.
     """
     from valueverse.platform.stores import commit_store
     from valueverse.services.value.commits.commit_model import logged
