@@ -178,7 +178,7 @@ async def test_money_is_stated_exactly_and_about_the_tenants_own_invoices(
 
 
 async def test_what_waits_counts_against_an_invoice_and_voids_it_once(api: Api, inbox: psycopg.Connection[Any]) -> None:
-    """Of 71.10, two credit notes of 40 are too much; an invoice that is voided is not voided again."""
+    """Of 71.10, two credit notes of 40 are too much; an invoice that is voided is neither credited nor voided again."""
     note = {"invoice": "acme-000001", "amount": "40.00", "reason": "outage"}
     await written(api, "/credit-notes", note)
     problem = assert_problem(await send(api, "/credit-notes", note | {"reason": "again"}), 422, "invalid-request")
@@ -186,7 +186,28 @@ async def test_what_waits_counts_against_an_invoice_and_voids_it_once(api: Api, 
     await written(api, "/invoices/acme-000001/void", {"reason": "wrong"})
     second = await send(api, "/invoices/acme-000001/void", {"reason": "still wrong"})
     assert assert_problem(second, 409, "conflict")["errors"][0]["path"] == "path.key"
+    late = await send(api, "/credit-notes", note | {"amount": "1"})
+    assert assert_problem(late, 422, "invalid-request")["errors"][0]["path"] == "body.invoice"
     assert len(stored(inbox)) == 2
+
+
+async def test_a_void_that_was_received_before_its_invoice_had_the_number_is_in_nobodys_way(
+    api: Api, inbox: psycopg.Connection[Any]
+) -> None:
+    """Billing rejects it (decision 0720), so that the invoice may be credited, and voided by another event."""
+    await written(api, "/invoices/acme-000001/void", {"reason": "too early"})
+    inbox.execute("update inbox.batch set received_at = '2000-01-01T00:00:00Z'")
+    await written(api, "/credit-notes", {"invoice": "acme-000001", "amount": "1", "reason": "outage"})
+    await written(api, "/invoices/acme-000001/void", {"reason": "wrong"})
+
+
+async def test_of_credit_notes_at_once_that_are_together_too_much_one_is_refused(
+    api: Api, inbox: psycopg.Connection[Any]
+) -> None:
+    notes = [{"invoice": "acme-000001", "amount": "40.00", "reason": f"outage {number}"} for number in range(4)]
+    answers = await asyncio.gather(*(send(api, "/credit-notes", note) for note in notes))
+    assert sorted(answer.status_code for answer in answers) == [201, *[422] * 3]
+    assert len(stored(inbox)) == 1
 
 
 CATALOG = """schema: valueverse.catalog/v1

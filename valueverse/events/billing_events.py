@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -170,6 +171,21 @@ class CreditNote(BillingEvent):
     amount: NotNegative | None = Field(None, description="Credited in major units; or lines.")
     reason: Text = Field(description="Why; shown with the credit.")
 
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        listed = None if self.lines is None else sum((line.amount for line in self.lines), Decimal(0))
+        if None not in (self.amount, listed) and self.amount != listed:
+            raise wrong(f"the lines add up to {listed}, not to the amount {self.amount}: state either", "lines")
+        return self
+
+
+def _refuse_reversed(begins: str | None, ends: str | None, place: str) -> None:
+    """Refuse a period whose end, which stands at ``place``, comes before its beginning."""
+    first, last = (datetime.fromisoformat(text.upper()) if text else None for text in (begins, ends))
+    # A day and an instant: which comes first is known with the time zone alone.
+    if first and last and (first.tzinfo is None) == (last.tzinfo is None) and last < first:
+        raise wrong(f"the period ends ({ends}) before it begins ({begins})", place, code="bad_time")
+
 
 class ServicePeriod(BillingEvent):
     """Local days or instants, [from, to)."""
@@ -179,10 +195,7 @@ class ServicePeriod(BillingEvent):
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
-        begins, ends = (datetime.fromisoformat(text.upper()) if text else None for text in (self.from_, self.to))
-        # A day and an instant: which comes first is known with the time zone alone.
-        if begins and ends and (begins.tzinfo is None) == (ends.tzinfo is None) and ends < begins:
-            raise wrong(f"the period ends ({self.to}) before it begins ({self.from_})", "to", code="bad_time")
+        _refuse_reversed(self.from_, self.to, "to")
         return self
 
 
@@ -216,6 +229,11 @@ class Cost(BillingEvent):
     charge_period_end: Moment | None = Field(
         None, alias="ChargePeriodEnd", description="FOCUS column for the period's end."
     )
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        _refuse_reversed(self.charge_period_start, self.charge_period_end, "ChargePeriodEnd")
+        return self
 
 
 SHAPES: dict[str, type[BillingEvent]] = {

@@ -20,7 +20,12 @@ from valueverse.invoicing.billed_rows import (
 from valueverse.invoicing.engine import Billed, bill
 from valueverse.invoicing.knowledge import known_at_of_tenant, newest_known_at
 from valueverse.invoicing.rendering.document_hash import invoice_id, invoice_number
-from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, voids_of_unknown_invoices
+from valueverse.invoicing.settlement.adjustment_events import (
+    read_adjustment_events,
+    voids_of_unknown_invoices,
+    voids_that_count,
+    with_voids,
+)
 from valueverse.invoicing.settlement.settlement import NUMBERING_ORDER
 from valueverse.schemas.invoicing import (
     BILLED_CREDITS,
@@ -96,21 +101,12 @@ class RecordedInvoices:
         """Void what billing events say; those of no invoice finalised by then come back as REJECTED_EVENTS."""
         voids = read_adjustment_events(timeline, history).voids
         bills = self.rows.invoices
-        known = pl.col("events_known_at") < pl.col("received_at")
-        numbered = voids.join(bills.select(*_NUMBER, "events_known_at"), on=_NUMBER, maintain_order="left")
-        voided = (
-            numbered.filter(known)
-            .unique(_NUMBER, keep="first", maintain_order=True)
-            .select(*_NUMBER, pl.col("voided_at").alias("voided_now"))
-        )
-        marked = bills.join(voided, on=_NUMBER, how="left", maintain_order="left")
-        moment = pl.coalesce("voided_at", "voided_now").alias("voided_at")
-        self.rows = replace(self.rows, invoices=BILLED_INVOICES.conform(marked.with_columns(moment)))
+        self.rows = replace(self.rows, invoices=BILLED_INVOICES.conform(with_voids(bills, voids)))
         there = self.rows.invoices.filter(pl.col("voided_at").is_not_null())
         gone = self.rows.lines.drop_nulls("corrected_invoice_id").join(there, on=["tenant", "invoice_id"], how="semi")
         corrected = gone.select("tenant", invoice_id="corrected_invoice_id").unique(maintain_order=True)
         self.rows = replace(self.rows, in_vain=CORRECTED_IN_VAIN.conform(corrected))
-        unknown = voids.join(numbered.filter(known), on=[*_NUMBER, "received_at"], how="anti")
+        unknown = voids.join(voids_that_count(voids, bills), on=[*_NUMBER, "received_at"], how="anti")
         return voids_of_unknown_invoices(timeline, unknown.join(there, on=_NUMBER, how="anti"))
 
     def _named(self, done: pl.DataFrame) -> pl.DataFrame:

@@ -173,6 +173,25 @@ def test_a_one_off_is_known_by_its_event_and_serves_the_instant_at_which_it_was_
     assert line["service_period"] == {"from": "2024-01-15T00:00:00Z", "to": "2024-01-15T00:00:00Z"}
 
 
+@pytest.mark.parametrize(
+    ("stated", "begins", "ends"),
+    [
+        ({"to": "2024-01-10"}, "2024-01-10T00:00:00Z", "2024-01-10T00:00:00Z"),
+        ({"to": "2024-01-20"}, "2024-01-15T00:00:00Z", "2024-01-20T00:00:00Z"),
+        ({"from": "2024-01-10"}, "2024-01-10T00:00:00Z", "2024-01-15T00:00:00Z"),
+        ({"from": "2024-01-20"}, "2024-01-20T00:00:00Z", "2024-01-20T00:00:00Z"),
+        ({"from": "2024-01-10", "to": "2024-01-09T23:00:00Z"}, "2024-01-10T00:00:00Z", "2024-01-10T00:00:00Z"),
+    ],
+)
+def test_a_one_off_serves_no_time_that_ends_before_it_begins(stated: dict[str, str], begins: str, ends: str) -> None:
+    acme = world()
+    one_off = {"customer": "c1", "description": "set-up", "amount": "5", "currency": "USD", "service_period": stated}
+    acme.record("one_off.added", "2024-01-15", one_off)
+    (january,) = acme.documents("2024-01-01", "2024-02-01")
+    (line,) = [one for one in january["lines"] if one["kind"] == "one_off"]
+    assert line["service_period"] == {"from": begins, "to": ends}
+
+
 @pytest.mark.parametrize("kind", ["wallet.granted", "wallet.purchased", "wallet.voided", "one_off.added"])
 def test_money_of_a_customer_without_a_billing_event_is_held_and_listed(kind: str) -> None:
     acme = world()

@@ -3,9 +3,11 @@
 from valueverse.invoicing.settlement.adjustment_events import (
     EVENT_ORIGIN,
     credit_note_rows,
+    invoice_voids,
     read_adjustment_events,
     voids_of_unknown_invoices,
     wallet_rows,
+    with_voids,
 )
 from valueverse.invoicing.settlement.coupons import Coupon
 from valueverse.invoicing.settlement.credit_application import WALLET_KINDS, CreditNote, Wallet
@@ -34,10 +36,12 @@ __all__ = [
     "Wallet",
     "credit_note_rows",
     "invoice_totals",
+    "invoice_voids",
     "judge_credit_notes",
     "read_adjustment_events",
     "rejected_credit_notes",
     "voids_of_unknown_invoices",
     "wallet_rows",
     "whole_minor_units",
+    "with_voids",
 ]

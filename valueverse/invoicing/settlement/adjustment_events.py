@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from valueverse.subscriptions import Timeline
 
 _TARGET = ["tenant", "customer", "subscription", "coupon"]
+_NUMBER = ["tenant", "number"]
 _ESCAPED = pl.col("source").str.replace_all("%", "%25", literal=True).str.replace_all("#", "%23", literal=True)
 EVENT_ORIGIN = pl.format("{}#{}", _ESCAPED, "id").alias("origin")
 """One text per event: source a#b with id c is not source a with id b#c."""
@@ -56,7 +57,7 @@ def read_adjustment_events(timeline: Timeline, history: CatalogHistory) -> Adjus
         wallet_rows(adjustments),
         _one_offs(adjustments),
         credit_note_rows(adjustments),
-        _voids(adjustments),
+        invoice_voids(adjustments),
         pl.concat([rejected, stray]).cast(REJECTED_EVENTS),
     )
 
@@ -144,10 +145,11 @@ def _one_offs(adjustments: pl.DataFrame) -> pl.DataFrame:
     rows = _of(adjustments, "one_off.added").with_columns(
         pl.col("data").str.json_path_match("$.service_period").alias("period")
     )
-    period = [pl.col("period").str.json_path_match(f"$.{name}").alias(name) for name in ("from", "to")]
-    timed = rows.with_columns(period).with_columns(
-        pl.coalesce(_point(pl.col(name)), "time").cast(INSTANT).alias(f"service_{name}") for name in ("from", "to")
-    )
+    stated = {name: _point(pl.col("period").str.json_path_match(f"$.{name}")).cast(INSTANT) for name in ("from", "to")}
+    begins = pl.coalesce("from", pl.min_horizontal("time", "to"))
+    # What states one end alone, or a day and an instant, may end before it begins: then it is that moment.
+    ends = pl.max_horizontal(begins, pl.coalesce("to", "time"))
+    timed = rows.with_columns(**stated).with_columns(begins.alias("service_from"), ends.alias("service_to"))
     digest: pl.Expr = pl.col("origin").chash.sha2_256()  # type: ignore[attr-defined]  # registered by polars_hash
     key = pl.concat_str(pl.lit("one_off-"), digest.str.head(12))
     return timed.select(
@@ -174,7 +176,8 @@ def credit_note_rows(adjustments: pl.DataFrame) -> pl.DataFrame:
     ).cast(CREDIT_NOTES)  # fmt: skip
 
 
-def _voids(adjustments: pl.DataFrame) -> pl.DataFrame:
+def invoice_voids(adjustments: pl.DataFrame) -> pl.DataFrame:
+    """INVOICE_VOIDS of these billing events."""
     return (
         _of(adjustments, "invoice.voided")
         .select(
@@ -187,6 +190,31 @@ def _voids(adjustments: pl.DataFrame) -> pl.DataFrame:
         .unique(["tenant", "number", "received_at"], keep="first", maintain_order=True)
         .cast(INVOICE_VOIDS)
     )
+
+
+def voids_that_count(voids: pl.DataFrame, bills: pl.DataFrame) -> pl.DataFrame:
+    """INVOICE_VOIDS of invoices that had their number when the void was received (docs/decisions/0720).
+
+    Args:
+        voids: INVOICE_VOIDS.
+        bills: tenant, number, events_known_at and more.
+    """
+    numbered = bills.select(*_NUMBER, "events_known_at")
+    known = voids.join(numbered, on=_NUMBER, maintain_order="left")
+    return known.filter(pl.col("events_known_at") < pl.col("received_at")).drop("events_known_at")
+
+
+def with_voids(bills: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
+    """Invoices with their ``voided_at``, of several voids that count the first; what was voided before stays as it is.
+
+    Args:
+        bills: tenant, number, events_known_at, voided_at and more.
+        voids: INVOICE_VOIDS.
+    """
+    first = voids_that_count(voids, bills).unique(_NUMBER, keep="first", maintain_order=True)
+    now = first.select(*_NUMBER, pl.col("voided_at").alias("voided_now"))
+    marked = bills.join(now, on=_NUMBER, how="left", maintain_order="left")
+    return marked.with_columns(pl.coalesce("voided_at", "voided_now").alias("voided_at")).drop("voided_now")
 
 
 def voids_of_unknown_invoices(timeline: Timeline, unknown: pl.DataFrame) -> pl.DataFrame:

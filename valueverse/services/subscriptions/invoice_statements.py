@@ -9,11 +9,11 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.invoicing import BilledRows, corrected_amounts
-from valueverse.invoicing.settlement import rejected_credit_notes
+from valueverse.invoicing.settlement import invoice_voids, rejected_credit_notes, with_voids
 from valueverse.ledger import rejected_payments
 from valueverse.platform.stores.customer_invoices import CustomerInvoices
 from valueverse.platform.stores.functions import call
-from valueverse.subscriptions import event_field, known_events
+from valueverse.subscriptions import known_events
 
 if TYPE_CHECKING:
     import psycopg
@@ -46,10 +46,12 @@ def refuse_unbillable(connection: psycopg.Connection[Any], planned: PlannedEvent
     store = CustomerInvoices(connection, "api", tenant, (orjson.loads(found[0]["document"])["customer"],))
     rows = BilledRows(store.invoices(), store.lines())
     facts = known_events(planned.after.facts(), None)
+    others = facts.filter((pl.col("source") != event["source"]) | (pl.col("id") != event["id"]))
+    bills = with_voids(rows.invoices.filter("is_final"), invoice_voids(others))
     if event["type"] == VOID:
-        _refuse_second_void(facts, rows, event)
+        if not bills.filter(pl.col("number") == number, pl.col("voided_at").is_not_null()).is_empty():
+            raise RefusalError("already_voided", f"the invoice {number[:60]!r} was voided before", "data.invoice")
         return
-    bills = rows.invoices.filter("is_final")
     if event["type"].startswith("billing.payment."):
         rejected = rejected_payments(facts, bills)
     else:
@@ -57,11 +59,3 @@ def refuse_unbillable(connection: psycopg.Connection[Any], planned: PlannedEvent
     mine = rejected.filter(pl.col("source") == event["source"], pl.col("event_id") == event["id"])
     for row in mine.head(1).iter_rows(named=True):
         raise RefusalError(row["reason"], row["message"], _PLACES.get(row["reason"], "data.invoice"))
-
-
-def _refuse_second_void(facts: pl.DataFrame, rows: BilledRows, event: dict[str, Any]) -> None:
-    number = event["data"]["invoice"]
-    stated = facts.filter(pl.col("type") == VOID, event_field("invoice") == number, pl.col("id") != event["id"])
-    booked = rows.invoices.filter(pl.col("number") == number, pl.col("voided_at").is_not_null())
-    if not stated.is_empty() or not booked.is_empty():
-        raise RefusalError("already_voided", f"the invoice {number[:60]!r} was voided before", "data.invoice")
