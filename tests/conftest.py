@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import shared_servers
 from tests.support.broker import Broker
+from valueverse.platform.garbage import collect_rarely
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 def pytest_configure(config: pytest.Config) -> None:
     """Start from a known environment; the process that begins the run owns the shared servers."""
     gc.disable()  # until all is collected: a fifth of the time that it takes
+    collect_rarely()
     if hasattr(config, "workerinput"):
         return
     for name in [name for name in os.environ if name.startswith(("VALUEVERSE_", "DAGSTER_", "DBT_"))]:
@@ -51,14 +53,12 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported and collected stays to the end: the garbage collector need not look at it again and again."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the shared servers after the last test of the last worker."""
-    gc.unfreeze()
     if not hasattr(config, "workerinput"):
         shared_servers.end()
 

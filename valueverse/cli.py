@@ -40,6 +40,7 @@ from valueverse.commands.servers import (
 )
 from valueverse.commands.value import app as value
 from valueverse.errors import RefusalError
+from valueverse.platform.garbage import collect_rarely
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 """Stands for a byte of an argument that is no UTF-8."""
@@ -111,6 +112,7 @@ for command in (
 
 def main() -> None:
     """Run a command; whatever goes wrong reaches the user as one sentence, never as a traceback."""
+    collect_rarely()
     try:
         app(prog_name="valueverse")
     except RefusalError as refusal:

@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from contextlib import suppress
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,14 @@ ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "valueverse" / "services" / "project" / "sample"
 
 
+NAMES = ("catalog", "event", "value_model")
+
+
+@cache
 def _schema(name: str) -> jsonschema.Draft202012Validator:
     schema = json.loads((ROOT / "docs" / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
-
-
-SCHEMAS = {name: _schema(name) for name in ("catalog", "event", "value_model")}
 
 
 def _read_catalog(document: Any) -> None:
@@ -87,12 +89,12 @@ def taken(kind: str, document: Any) -> list[str]:
         read = []
     else:
         read = ["reader"]
-    return read + (["schema"] if SCHEMAS[kind].is_valid(document) else [])
+    return read + (["schema"] if _schema(kind).is_valid(document) else [])
 
 
 @pytest.mark.parametrize(("kind", "document"), GOOD, ids=[f"{kind}-{place}" for place, (kind, _) in enumerate(GOOD)])
 def test_the_documents_that_are_changed_below_are_taken_by_both(kind: str, document: Any) -> None:
-    assert [error.message for error in SCHEMAS[kind].iter_errors(document)] == []
+    assert [error.message for error in _schema(kind).iter_errors(document)] == []
     assert taken(kind, document) == ["reader", "schema"]
 
 
@@ -137,7 +139,7 @@ def test_every_price_and_aggregation_that_billing_is_tested_with_is_taken_by_the
         with suppress(RefusalError):
             parse_catalog(json.dumps(document))
             taken_by_reader.append(document)
-    wrong = [error.message[:200] for one in taken_by_reader for error in SCHEMAS["catalog"].iter_errors(one)]
+    wrong = [error.message[:200] for one in taken_by_reader for error in _schema("catalog").iter_errors(one)]
     assert (wrong, len(taken_by_reader) > 100) == ([], True)
 
 
@@ -155,13 +157,13 @@ def _samples() -> list[tuple[str, Any]]:
 
 def test_every_sample_that_is_shipped_is_taken_by_its_schema() -> None:
     found = _samples()
-    assert {kind for kind, _ in found} == set(SCHEMAS)
-    wrong = [(kind, error.message[:200]) for kind, one in found for error in SCHEMAS[kind].iter_errors(one)]
+    assert {kind for kind, _ in found} == set(NAMES)
+    wrong = [(kind, error.message[:200]) for kind, one in found for error in _schema(kind).iter_errors(one)]
     assert wrong == []
 
 
 def test_every_price_of_the_reference_cases_is_taken_by_the_schema_of_prices() -> None:
-    schema = SCHEMAS["catalog"].schema
+    schema = _schema("catalog").schema
     charge = jsonschema.Draft202012Validator({**schema["$defs"]["Charge"], "$defs": schema["$defs"]})
     names = ("convert", "included", "price", "discount_percent", "minimum", "maximum")
     wrong, count = [], 0
