@@ -216,7 +216,7 @@ _OF_UNCHANGED = completed([_CACHED])
 
 
 def _finished(body: bytes) -> Answer:
-    """As ``responses.respond`` answers: Starlette's response would be made anew for every read of Postgres."""
+    """As ``responses.respond`` answers: Starlette's response would be made again for every read of Postgres."""
     tag = tag_of(body)
     etag = (b"etag", tag.encode())
     whole = [(b"content-length", str(len(body)).encode()), etag, *_OF_WHOLE]

@@ -28,6 +28,13 @@ IF_MATCH: dict[str, Any] = {
 }
 
 
+def media_of(request: Request, default: str = "") -> tuple[str, bool]:
+    """The media type that the headers state, in small letters, and that they state no character set but UTF-8."""
+    media, _, parameters = request.headers.get("content-type", default).partition(";")
+    parameters = parameters.replace(" ", "").replace('"', "").lower()
+    return media.strip().lower(), "charset=" not in parameters or "charset=utf-8" in parameters
+
+
 def refuse_repeated(request: Request) -> None:
     """A parameter that is given twice is refused: of two values of a filter one would be dropped in silence.
 

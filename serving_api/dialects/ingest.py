@@ -21,7 +21,7 @@ from serving_api.dialects.errors import EventsRefused
 from serving_api.log_reads import waiting_of
 from serving_api.problems import Problem
 from serving_api.receiving import refused_bodies, store_events
-from serving_api.responses import refuse_parameters
+from serving_api.responses import media_of, refuse_parameters
 from serving_api.security.authentication import identify_client
 from serving_api.security.tokens import Identity
 from serving_api.service import service_of
@@ -149,9 +149,9 @@ def _judged(
 
 
 def _require_media(request: Request, kinds: Collection[str]) -> None:
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given and given not in kinds:
-        raise Problem("unsupported-media-type", f"Send one of: {', '.join(kinds)}.")
+    given, is_utf8 = media_of(request)
+    if not is_utf8 or (given and given not in kinds):
+        raise Problem("unsupported-media-type", f"Send one of: {', '.join(kinds)}, in UTF-8.")
 
 
 def _owners(request: Request, identity: Identity) -> Owners:

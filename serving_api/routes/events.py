@@ -17,7 +17,7 @@ from serving_api.event_schemas import EventReceipt
 from serving_api.examples import events_body
 from serving_api.problems import Problem
 from serving_api.receiving import refused_bodies, store_events
-from serving_api.responses import refuse_parameters
+from serving_api.responses import media_of, refuse_parameters
 from serving_api.security.authentication import identify_sender
 from serving_api.service import service_of
 from valueverse.audit import Checkpoint, sign_checkpoint
@@ -83,13 +83,11 @@ def _judge(request: Request) -> Callable[[bytes, str, datetime], JudgedEvents]:
     Raises:
         Problem: ``unsupported-media-type``, before any of the body is read.
     """
-    media, _, parameters = request.headers.get("content-type", JSON).partition(";")
-    kind = media.strip().lower()
-    charset = parameters.replace(" ", "").replace('"', "").lower()
+    kind, is_utf8 = media_of(request, JSON)
     encoding = request.headers.get("content-encoding", "")
     attributes = _attributes(request)
     known = kind in _FORMS and (not attributes or kind == JSON)
-    if not known or ("charset=" in charset and "charset=utf-8" not in charset):
+    if not known or not is_utf8:
         headers = {"Accept-Post": ", ".join(_FORMS)}
         raise Problem("unsupported-media-type", f"Send one of: {', '.join(_FORMS)}, in UTF-8.", headers=headers)
     if attributes:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from serving_api.idempotency import PARAMETER, repeatable
 from serving_api.log_reads import waiting_of
 from serving_api.problems import Problem
-from serving_api.responses import refuse_parameters, require_match
+from serving_api.responses import media_of, refuse_parameters, require_match
 from serving_api.schemas import is_plain
 from serving_api.security.authentication import identify
 from serving_api.service import service_of
@@ -121,13 +121,13 @@ def _route(write: Write) -> Callable[[Request], Awaitable[Response]]:
 
 
 def require_media(request: Request, *kinds: str) -> None:
-    """Refuse a body of another media type.
+    """Refuse a body of another media type, or of another encoding than UTF-8.
 
     Raises:
         Problem: ``unsupported-media-type``.
     """
-    given = request.headers.get("content-type", kinds[0]).partition(";")[0].strip().lower()
-    if given not in kinds:
+    given, is_utf8 = media_of(request, kinds[0])
+    if given not in kinds or not is_utf8:
         raise Problem("unsupported-media-type", f"Send {' or '.join(kinds)}, in UTF-8.")
 
 

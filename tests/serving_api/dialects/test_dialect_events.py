@@ -205,6 +205,7 @@ async def test_the_same_key_with_another_content_in_one_request_is_refused(
 UNREADABLE: dict[str, tuple[str, Any, dict[str, str], int]] = {
     "no JSON": ("metronome/v1/ingest", "{", {}, 400),
     "another type": ("orb/v1/ingest", {}, {"content-type": "text/csv"}, 415),
+    "another character set": ("orb/v1/ingest", {}, {"content-type": "application/json; charset=utf-16"}, 415),
     "a form for JSON": ("stripe/v2/billing/meter_events", "a=b", {"content-type": FORMS}, 415),
     "another encoding": ("openmeter/api/v1/events", CLOUD, {"content-encoding": "br"}, 415),
     "too large": ("metronome/v1/ingest", b" " * (MOST_BYTES + 1), {}, 413),
