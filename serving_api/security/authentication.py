@@ -164,22 +164,30 @@ _WITH_PORT = re.compile(r"\[(.+)\](?::\d+)?|([\d.]+):\d+")
 
 
 def address_of(request: Request) -> str:
-    """The bucket of a client's address, which wrong credentials are counted in."""
-    return f"address:{host_of(request)}"
+    """The bucket of a client's address, which wrong credentials are counted in.
+
+    Of IPv6 it is the network of 64 bits: whoever is given one chooses freely among its addresses (RFC 4291).
+    """
+    host = host_of(request)
+    if ":" in host:
+        host = str(ipaddress.IPv6Network((int(ipaddress.IPv6Address(host)), 64), strict=False))
+    return f"address:{host}"
 
 
 def host_of(request: Request) -> str:
     """A client's network address, of which the audit log has a pseudonym.
 
-    A trusted proxy may state it with a port, which the client chooses; what is no address is ``unknown``.
+    A trusted proxy may state it with a port, which the client chooses; one of IPv4 that is written as one of IPv6 is
+    itself; what is no address is ``unknown``.
     """
     host = request.client.host if request.client else ""
     if with_port := _WITH_PORT.fullmatch(host):
         host = with_port[1] or with_port[2]
     try:
-        return str(ipaddress.ip_address(host))
+        address = ipaddress.ip_address(host)
     except ValueError:
         return "unknown"
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 async def look(request: Request, bucket: str) -> None:

@@ -225,7 +225,7 @@ def nobody_has_more_rights_on_tables(admin: Admin) -> list[str]:
         " ('valueverse_builder', 'auth.invitation'::regclass), ('valueverse_reader', 'auth.invitation'::regclass))"
         " and a.attnum > 0 and has_column_privilege(r.oid, a.attrelid, a.attnum, 'update')"
         " and a.attname not in ('used_at', 'revoked_at')"
-        " and not (r.rolname = 'valueverse_reader' and a.attname in ('expires_at', 'refused_at'))"
+        " and not (r.rolname = 'valueverse_reader' and a.attname in ('expires_at', 'refused_at', 'used_at'))"
         " and not (r.rolname = 'valueverse_reader' and (a.attrelid, a.attname) in"
         " (('auth.user_account'::regclass, 'name'), ('auth.user_account'::regclass, 'role'),"
         " ('auth.user_account'::regclass, 'totp_secret'), ('auth.user_account'::regclass, 'totp_since'),"

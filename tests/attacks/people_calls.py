@@ -80,6 +80,8 @@ CALLS: dict[str, str | None] = {
     f"user_session('acme', '{_PERSONAL}', '{_VIEWER}')": "[('viewer',)]",
     f"user_session('acme', '{_PERSONAL}', '{_OWNER}')": "[(None,)]",
     f"user_session('acme', '{FAMILY}', '{_VIEWER}')": "[(None,)]",
+    f"session_end('acme', '{FAMILY}')": None,
+    f"session_end('acme', '{OF_BIRCH}')": "[(None,)]",
     "users('acme', null, null, null, 100)": None,
     f"users('acme', '{_OF_BIRCH}', null, null, 100)": "[]",
     f"change_user('acme', '{FAMILY}', '{_VIEWER}', 'viewer', 'admin', 'k1', '')": "[('changed',)]",

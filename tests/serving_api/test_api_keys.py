@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -125,6 +126,27 @@ async def test_a_key_that_is_refused_is_an_entry_of_its_tenants_log_once_an_hour
         connection.execute("update auth.api_key set refused_at = refused_at - interval '1 h'")
     assert_problem(await opened(api, key["key"]), 401, "invalid-credentials")
     assert [entry["object"] for entry in entries_of(module_settings, "api_key.refused")] == [key["prefix"]] * 2
+
+
+async def test_a_key_that_reads_by_itself_is_an_entry_of_its_tenants_log_once_an_hour(
+    api: Api, module_settings: Settings, admin: dict[str, str]
+) -> None:
+    """Clients of other systems read with the key and open no session."""
+    made_key = await made(api, admin)
+    header, meters = {"Authorization": f"Bearer {made_key['key']}"}, "/compat/openmeter/api/v1/meters"
+    answers = await asyncio.gather(*(api.client.get(meters, headers=header) for _ in range(3)))
+    assert {answer.status_code for answer in answers} == {200}
+
+    def used() -> list[dict[str, str]]:
+        return [one for one in entries_of(module_settings, "api_key.used") if one["object"] == made_key["prefix"]]
+
+    (entry,) = used()
+    assert (entry["tenant"], entry["actor"], entry["digest"]) == ("acme", made_key["prefix"], "")
+    assert entry["request"] in {answer.headers["x-request-id"] for answer in answers}
+    with connect(module_settings, "admin") as connection:
+        connection.execute("update auth.api_key set used_at = used_at - interval '1 h'")
+    assert (await api.client.get(meters, headers=header)).status_code == 200
+    assert len(used()) == 2
 
 
 async def test_an_expired_key_opens_nothing_and_its_sessions_end(

@@ -52,7 +52,8 @@ WITHOUT = (
 
 RANDOM = {
     *("api_key.created", "api_key.rotated", "api_key.revoked", "events.received"),
-    *("session.opened", "session.refreshed", "session.closed", "session.token_reused", "api_key.refused"),
+    *("session.opened", "session.refreshed", "session.closed", "session.token_reused"),
+    *("api_key.refused", "api_key.used"),
     *("user.log_in_failed", "user.locked_out"),
     *("invitation.created", "invitation.accepted", "invitation.revoked"),
     *("user.created", "user.role_changed", "user.disabled", "user.password_changed", "user.reset_requested"),

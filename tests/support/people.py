@@ -183,6 +183,7 @@ def people_calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "record_failed_log_in": ("%s, true, '::1', ''", [f"{secret_of(owner)}@example.com"]),
         "open_user_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h', ''", [user_of(owner)]),
         "user_session": ("%s, %s", [invoice_id(owner, "family"), user_of(owner)]),
+        "session_end": ("%s", [invoice_id(owner, "family")]),
         "users": ("%s, null, null, 100", [user_of(owner)]),
         "change_user": ("%s, %s, 'viewer', 'owner', 'key', ''", [invoice_id(owner, "family"), user_of(owner)]),
         "invitations": ("null, null, null, 100", []),

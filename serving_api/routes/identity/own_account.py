@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from serving_api.routes.identity.people_schemas import (
     SecondFactor,
 )
 from serving_api.routes.identity.sealing import Result, refused_secret, sealing
+from serving_api.routes.identity.sessions import LIFETIME
 from serving_api.routes.identity.sign_in import record_failure
 from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity, refused_token
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 router = APIRouter(prefix="/v1/auth", tags=["people"])
+_JUST = timedelta(minutes=10)
+"""For how long a log-in counts as proof of whoever has no password."""
 
 
 async def _own(identity: Annotated[Identity, Depends(requires(None))]) -> Identity:
@@ -70,7 +74,9 @@ async def change_password(request: Request, given: NewPassword, identity: _Perso
 
 @router.post("/second-factor", response_model=SecondFactor, status_code=201, summary="Begin a second factor")
 async def begin_second_factor(request: Request, given: ProvenPassword, identity: _Person) -> Response:
-    """A secret for an authenticator app, shown this once. It counts after `/confirm` has seen a code of it."""
+    """A secret for an authenticator app, shown this once. It counts after `/confirm` has seen a code of it. Whoever
+    has no password leaves it out, within ten minutes of a log-in by the identity provider.
+    """
     refuse_parameters(request)
     email, _ = await _proven(request, identity, given.password)
     work = partial(second_factor.begin, service_of(request).settings, _person(identity), email)
@@ -89,7 +95,7 @@ async def confirm_second_factor(request: Request, given: Code, identity: _Person
 
 @router.post("/second-factor/remove", status_code=204, response_class=Response, summary="Remove the second factor")
 async def remove_second_factor(request: Request, given: PasswordAndCode, identity: _Person) -> Response:
-    """Needs the password, and a code of the app or a recovery code."""
+    """Needs the password, or a log-in as to begin one, and a code of the app or a recovery code."""
     refuse_parameters(request)
     email, waits = await _attempt(request, identity)
     await _password(request, identity, given.password, (email, waits))
@@ -128,8 +134,9 @@ async def _coded(
     return done
 
 
-async def _proven(request: Request, identity: Identity, password: str) -> tuple[str, str]:
-    """Address and hash of a person who has typed the right password: an access token alone changes nothing.
+async def _proven(request: Request, identity: Identity, password: str | None) -> tuple[str, str | None]:
+    """Address and hash of a person who has typed the right password, or has none and has just signed in: an access
+    token alone changes nothing.
 
     Raises:
         Problem: ``invalid-request``, ``rate-limited``, ``unavailable``.
@@ -142,21 +149,43 @@ async def _proven(request: Request, identity: Identity, password: str) -> tuple[
     return email, hashed
 
 
-async def _password(request: Request, identity: Identity, password: str, attempt: tuple[str, bool]) -> tuple[str, bool]:
+async def _password(
+    request: Request, identity: Identity, password: str | None, attempt: tuple[str, bool]
+) -> tuple[str | None, bool]:
     """The hash of the person's password, which was right, and whether there is a second factor.
 
+    Without a password, of a person who has none: the session has just been opened, by the identity provider.
+
     Raises:
-        Problem: ``invalid-request``, ``unavailable``.
+        Problem: ``invalid-request``, ``invalid-token``, ``unavailable``.
     """
     service, tenant = service_of(request), identity.tenant
     found = await service.database.call("sign_in_account", tenant, attempt[0])
     hashed: str | None = found[0]["password_hash"] if found else None
+    if password is None:
+        await _just_signed_in(request, identity, has_password=hashed is not None)
+        return None, bool(found and found[0]["second_factor"])
     right = await service.hashing.work(lambda: is_password(password, hashed))
     if hashed is None or not right:
         await record_failure(request, tenant, *attempt)
         place = {"path": "body.password", "message": "this is not your password"}
         raise Problem("invalid-request", "The password is not right.", errors=[place])
     return hashed, found[0]["second_factor"]
+
+
+async def _just_signed_in(request: Request, identity: Identity, *, has_password: bool) -> None:
+    """Refuse a session that is older than ``_JUST``, and whoever could type a password.
+
+    Raises:
+        Problem: ``invalid-request``, ``invalid-token``.
+    """
+    (row,) = await service_of(request).database.call("session_end", identity.tenant, identity.family)
+    if row["session_end"] is None:
+        raise refused_token()
+    cure = "type your password" if has_password else "sign in by your identity provider again, and come back at once"
+    if has_password or row["session_end"] - LIFETIME < datetime.now(UTC) - _JUST:
+        place = {"path": "body.password", "message": cure}
+        raise Problem("invalid-request", "An access token alone changes nothing of an account.", errors=[place])
 
 
 def _person(identity: Identity) -> second_factor.Person:

@@ -125,7 +125,15 @@ class ProvenPassword(BaseModel):
     """The own password, once more."""
 
     model_config = ConfigDict(extra="forbid")
-    password: Annotated[str, Field(min_length=1, max_length=LONGEST, examples=["anchor violet teaspoon 82"])]
+    password: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=LONGEST,
+            description="Left out by whoever has none, within ten minutes of a log-in by the identity provider.",
+            examples=["anchor violet teaspoon 82"],
+        ),
+    ] = None
 
 
 class Code(BaseModel):

@@ -13,7 +13,7 @@ import pytest
 
 from serving_api.security.tokens import Identity
 from tests.support.billing_rows import secret_of
-from tests.support.people import actions
+from tests.support.people import actions, add_person, log_in
 from tests.support.serving import ODD_CUSTOMER, Api, assert_problem, bearer, without
 from valueverse.platform.access.api_keys import digest, issue_api_key, prefix_of, revoke_api_key
 from valueverse.platform.warehouse import connect
@@ -110,6 +110,23 @@ async def test_a_link_is_good_once_and_its_token_is_stored_nowhere(
         assert text not in api.log.getvalue().decode()
     assert "portal_link.created" in entries
     assert MINE not in entries
+
+
+async def test_a_link_ends_when_whoever_made_it_gets_another_role(
+    api: Api, module_settings: Settings, writer: dict[str, str]
+) -> None:
+    user, email = add_person(module_settings, "finance")
+    maker = bearer((await log_in(api, email)).json()["access_token"])
+    used, unused = [await link(api, maker) for _ in range(2)]
+    others = await link(api, writer)
+    assert (await exchange(api, used)).status_code == 200
+    _, owner = add_person(module_settings, "owner")
+    acts = bearer((await log_in(api, owner)).json()["access_token"])
+    known = (await api.client.get(f"/v1/users/{user}", headers=acts)).headers["etag"]
+    changed = await api.client.patch(f"/v1/users/{user}", json={"role": "analyst"}, headers=acts | {"If-Match": known})
+    assert changed.status_code == 200, changed.text
+    assert_problem(await exchange(api, unused), 401, "invalid-credentials")
+    assert (await exchange(api, others)).status_code == 200
 
 
 async def test_a_link_that_is_old_changed_or_of_a_revoked_key_opens_nothing(

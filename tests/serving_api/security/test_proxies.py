@@ -56,7 +56,7 @@ async def guess(client: httpx.AsyncClient, *forwarded: str) -> httpx.Response:
 
 async def counted(service: Service) -> set[str]:
     """Addresses that wrong credentials were counted against."""
-    asked = (CLIENT, OTHER, PROXY, SECOND, "198.51.100.7", "2001:db8::7", "unknown")
+    asked = (CLIENT, OTHER, PROXY, SECOND, "198.51.100.7", "2001:db8::7", "2001:db8::/64", "unknown")
     return {one for one in asked if (await service.limiter.spend(f"address:{one}", 0)).remaining < MOST}
 
 
@@ -79,8 +79,9 @@ async def test_an_untrusted_client_cannot_choose_its_address(module_settings: Se
         (("198.51.100.7", CLIENT), CLIENT),
         ((f"198.51.100.7, {CLIENT}, {SECOND}",), CLIENT),
         ((f"{CLIENT}:50123",), CLIENT),
-        (("2001:DB8:0::7",), "2001:db8::7"),
-        (("[2001:db8::7]:443",), "2001:db8::7"),
+        (("2001:DB8:0::7",), "2001:db8::/64"),
+        (("[2001:db8::ffff:1:7]:443",), "2001:db8::/64"),
+        ((f"::ffff:{CLIENT}",), CLIENT),
         (("made up",), "unknown"),
         ((), PROXY),
     ],

@@ -25,7 +25,7 @@ from tests.support.identity_provider import (
 )
 from tests.support.people import PASSWORD, actions, add_person, log_in, person
 from tests.support.serving import Api, assert_problem, bearer
-from valueverse.platform.access.api_keys import issue_api_key
+from valueverse.platform.access.api_keys import digest, issue_api_key
 from valueverse.platform.warehouse import connect
 from valueverse.services.people import single_sign_on
 from valueverse.services.people.identity_providers import ChangedBy, drop_provider, show_provider
@@ -147,6 +147,43 @@ async def test_a_second_factor_is_asked_for_after_the_provider_too(api: Api, mod
     refused(await somebody.finish(token, code="000000"))
     signed_in = await somebody.finish(token, code=confirmed.json()["recovery_codes"][0])
     assert signed_in.status_code == 200, signed_in.text
+
+
+async def test_who_has_no_password_begins_and_removes_a_second_factor_right_after_a_log_in(
+    api: Api, module_settings: Settings
+) -> None:
+    invite(module_settings, "acme", "gia@example.com", "viewer")
+    factor, nothing = "/v1/auth/second-factor", {"code": "000000"}
+    opened = (await Browser(api).sign_in("gia gia@example.com")).json()
+    header = bearer(opened["access_token"])
+
+    def age(minutes: int) -> None:
+        with connect(module_settings, "admin") as connection:
+            connection.execute(
+                "update auth.refresh_token set expires_at = expires_at - %s where token_hash = %s",
+                [timedelta(minutes=minutes), digest(opened["refresh_token"])],
+            )
+
+    age(11)
+    for answer in (
+        await api.client.post(factor, json={}, headers=header),
+        await api.client.post(f"{factor}/remove", json=nothing, headers=header),
+    ):
+        (error,) = assert_problem(answer, 422, "invalid-request")["errors"]
+        assert error["path"] == "body.password"
+        assert "sign in by your identity provider again" in error["message"]
+    age(-2)
+    made = await api.client.post(factor, json={}, headers=header)
+    code = {"code": pyotp.TOTP(made.json()["secret"]).now()}
+    recovery = (await api.client.post(f"{factor}/confirm", json=code, headers=header)).json()["recovery_codes"]
+    assert_problem(await api.client.post(f"{factor}/remove", json=nothing, headers=header), 422, "invalid-request")
+    removed = await api.client.post(f"{factor}/remove", json={"code": recovery[0]}, headers=header)
+    assert removed.status_code == 204, removed.text
+    # Whoever has a password types it, however new the session is.
+    _, email = add_person(module_settings, "viewer", "acme", "uma@example.com")
+    typed = bearer((await log_in(api, email)).json()["access_token"])
+    (error,) = assert_problem(await api.client.post(factor, json={}, headers=typed), 422, "invalid-request")["errors"]
+    assert error == {"path": "body.password", "message": "type your password"}
 
 
 async def test_what_comes_back_is_good_once_and_in_the_browser_that_began(api: Api, module_settings: Settings) -> None:

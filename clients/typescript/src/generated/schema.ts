@@ -161,7 +161,8 @@ export interface paths {
         put?: never;
         /**
          * Begin a second factor
-         * @description A secret for an authenticator app, shown this once. It counts after `/confirm` has seen a code of it.
+         * @description A secret for an authenticator app, shown this once. It counts after `/confirm` has seen a code of it. Whoever
+         *     has no password leaves it out, within ten minutes of a log-in by the identity provider.
          */
         post: operations["post_auth_second_factor"];
         delete?: never;
@@ -201,7 +202,7 @@ export interface paths {
         put?: never;
         /**
          * Remove the second factor
-         * @description Needs the password, and a code of the app or a recovery code.
+         * @description Needs the password, or a log-in as to begin one, and a code of the app or a recovery code.
          */
         post: operations["post_auth_second_factor_remove"];
         delete?: never;
@@ -3274,7 +3275,8 @@ export interface components {
         };
         /** @description The own password once more, and a code of the app or a recovery code. */
         PasswordAndCode: {
-            password: string;
+            /** @description Left out by whoever has none, within ten minutes of a log-in by the identity provider. */
+            password?: string | null;
             code: string;
         };
         PatchCustomerBody: {
@@ -3595,7 +3597,8 @@ export interface components {
         };
         /** @description The own password, once more. */
         ProvenPassword: {
-            password: string;
+            /** @description Left out by whoever has none, within ten minutes of a log-in by the identity provider. */
+            password?: string | null;
         };
         /** @description A catalog that was published, and what it sells, by key. */
         PublishedCatalog: {

@@ -864,7 +864,7 @@ class PasswordAndCode(TypedDict):
     The own password once more, and a code of the app or a recovery code.
     """
 
-    password: str
+    password: NotRequired[str | None]
     code: str
 
 
@@ -1073,7 +1073,7 @@ class ProvenPassword(TypedDict):
     The own password, once more.
     """
 
-    password: str
+    password: NotRequired[str | None]
 
 
 PublishedCatalog = TypedDict(
