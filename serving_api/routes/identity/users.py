@@ -93,7 +93,7 @@ def refuse_roles(identity: Identity, *roles: str) -> None:
         Problem: ``insufficient-role``.
     """
     if not may_manage(identity.role, *roles):
-        raise Problem("insufficient-role", "Owners alone invite, change and disable owners, and set the identity provider.")
+        raise Problem("insufficient-role", "Owners alone invite, change and disable owners, and set the provider.")
 
 
 async def _change(
