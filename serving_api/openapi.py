@@ -325,7 +325,7 @@ def _add_plain_routes(paths: dict[str, Any]) -> None:
         {
             "name": "known_at",
             "in": "query",
-            "description": "As it was known at this instant (RFC 3339): not found if it was not final then. Of json.",
+            "description": "As it was known at this instant (RFC 3339); not found if it was not final then.",
             "schema": {"type": "string"},
             "example": "2024-01-05T00:00:00Z",
         },

@@ -64,7 +64,7 @@ async def explain_line(
         raise _unknown()
     document = json.loads(found[0]["document"])
     catalog = await catalog_of(read, document)
-    parties = await parties_of(read, tenant, document["customer"])
+    parties = await parties_of(read, tenant, document["customer"], query.known_at)
     shown = ExplainedInvoice(document, json.loads(catalog or "null"), parties.zones)
     page = (line_no, skipped or 0, query.limit)
     work = partial(_explained, service.settings, tenant, (number, key), query.known_at, page, shown)

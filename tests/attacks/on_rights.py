@@ -141,7 +141,7 @@ select r.rolname, n.nspname || '.' || c.relname, p.privilege, n.nspname, c.relna
 _READ = (
     "tenant", "catalog", "customer", "subscription", "invoice", "invoice_void", "usage_daily", "rejected_event",
     "invoice_line", "credit_note", "journal_entry", "journal_posting", "unchanged_invoice", "invoice_credit",
-    "invoice_discount", "rerating", "webhook_attempt", "computation", "unbilled_usage",
+    "invoice_discount", "rerating", "webhook_attempt", "computation", "unbilled_usage", "earlier_state",
 )  # fmt: skip
 _WRITTEN_BY_READER = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 _WRITTEN_AND_REMOVED = {
@@ -247,7 +247,7 @@ _MAY = re.compile(
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
     rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.(is_open|key_is_valid|session_actor))"
     rf"|{READER} calls (audit\.(pseudonym|submit|leaf_hash)|vault\.record_action)"
-    rf"|{READER} calls (value\.\w+|billing\.(invoice_history|event_\w+|explain_\w+|prior_\w+)|queue\.(defer|cancel))"
+    rf"|{READER} calls (value\.\w+|billing\.(invoice_history|(event|explain|known|prior)_\w+)|queue\.(defer|cancel))"
     rf"|{BUILDER} calls ((billing|value)\.\w+|audit\.(submit|add_nodes|leaf_hash)|guard\.end_long_sessions|queue\.\w+)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
     rf"|{BUILDER} uses database \S+ (connect|temporary|create)"

@@ -15,6 +15,9 @@ values (%(t)s, %(i)s, 'finalised', 'INV-1', 1, 'c1', 's1', 'USD', '2024-01-01', 
        (%(t)s, %(d)s, 'draft', null, null, 'c1', 's1', 'USD', '2024-02-01', '2024-03-01', 'period', '2024-03-02', 100, 0, 0,
         100, 0, 100, null, null, null, null, null);
 insert into billing.unchanged_invoice values (%(t)s, %(i)s, '2024-03-01Z', '2024-03-02Z');
+insert into billing.earlier_state (tenant_id, kind, key, customer, held_until, state)
+select %(t)s, kind, key, customer, 'infinity', jsonb_build_object('name', %(s)s::text, 'plan', %(s)s::text, 'number', 'INV-1', 'amount', 1, 'reason', %(s)s::text)
+  from (values ('tenant', %(t)s::text, null), ('customer', 'c1', 'c1'), ('subscription', 's1', 'c1'), ('credit_note', 'n1', 'c1')) as one (kind, key, customer);
 insert into billing.invoice_line (tenant_id, invoice_id, line_no, key, kind, description, amount_precise, amount_minor, currency)
 values (%(t)s, %(i)s, 1, 'k', 'fee', %(s)s, 1, 100, 'USD'), (%(t)s, %(d)s, 1, 'k', 'fee', %(s)s, 1, 100, 'USD');
 insert into billing.invoice_credit values (%(t)s, %(i)s, 1, 'wallet', 'w', 'o', 1), (%(t)s, %(d)s, 2, 'wallet', 'w', 'o', 1);

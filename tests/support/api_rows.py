@@ -21,7 +21,7 @@ READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscr
         "billing.webhook_endpoint", "billing.webhook_delivery", "billing.webhook_attempt",
         "billing.payment_instrument", "vault.restriction",
         "value.commit", "value.approval", "value.closing", "value.commit_event", "value.metric", "value.run",
-        "value.result", "billing.unbilled_usage")  # fmt: skip
+        "value.result", "billing.unbilled_usage", "billing.earlier_state")  # fmt: skip
 """Tables that the functions read."""
 
 
@@ -36,6 +36,11 @@ def fill(admin: psycopg.Connection[Any]) -> None:
         admin.execute(
             "insert into billing.unchanged_invoice values (%s, %s, now(), now())",
             [tenant, invoice_id(tenant, "2023-10")],
+        )
+        admin.execute(
+            "insert into billing.earlier_state (tenant_id, kind, key, customer, held_until, state)"
+            " values (%s, 'customer', %s, %s, '2000-01-01Z', '{}')",
+            [tenant, *[f"customer {secret_of(tenant)}"] * 2],
         )
         admin.execute(
             "insert into inbox.answer (tenant_id, key_hash, fingerprint, status, body)"

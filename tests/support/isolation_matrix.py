@@ -123,6 +123,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "portal_invoice_parties": ("%s, %s", [customer, customer]),
         "portal_invoice_catalog": ("%s, %s", [customer, f"hash of {owner}"]),
         "portal_invoice_history": ("%s, %s", [customer, f"{owner}-000001"]),
+        "portal_explain_invoices": ("%s, %s, null, null", [customer, f"{owner}-000001"]),
         "portal_customer_known": ("%s, %s", [customer, customer]),
         "portal_usage": ("%s, %s, null, null, null, null, null, null, null, 1000", [customer, customer]),
         **people_calls(owner),

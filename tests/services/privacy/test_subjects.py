@@ -107,6 +107,10 @@ def world(settings: Settings, tmp_path: Path) -> Settings:
             [json.dumps({"name": SECRETS[0]}).encode()],
         )
         connection.execute(
+            "insert into billing.earlier_state select tenant_id, 'customer', customer, customer, now(), "
+            "jsonb_build_object('name', name, 'metadata', metadata) from billing.customer"
+        )
+        connection.execute(
             "create table marts.dim_customer as select tenant_id, customer as customer_key, name as customer_name, "
             "email, metadata from billing.customer"
         )
@@ -134,6 +138,7 @@ def test_after_an_erasure_nothing_personal_is_stored_and_what_was_billed_stays_p
     before = secrets_in(world)
     assert {place.split("/")[0] for place in before} >= {
         "billing.customer",
+        "billing.earlier_state",
         "marts.dim_customer",
         "inbox.answer",
         "lake",
@@ -152,6 +157,7 @@ def test_after_an_erasure_nothing_personal_is_stored_and_what_was_billed_stays_p
     assert secrets_in(world) == {}
     assert (done.keys, done.deliveries, done.retain_until) == (1, ["acme/start.ndjson"], date(2034, 12, 31))
     assert done.rows["lake.events"] == done.rows["lake.quarantine"] == done.rows["billing.customer"] == 1
+    assert done.rows["billing.earlier_state"] == 1
     assert rows(world, INVOICES) == invoices
     assert rows(world, "select * from billing.customer where name = 'Grace Hopper'") == customers
     assert lake.scan(EVENTS_TABLE).filter(type="call").collect().equals(usage)

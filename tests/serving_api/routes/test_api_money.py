@@ -15,10 +15,13 @@ from tests.support.serving_fixtures import keys_of_acme_and_birch
 from tests.support.warehouse_billing import run
 from valueverse.cli import app
 from valueverse.dates import utc_text
+from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.book_journal import book_journal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from valueverse.platform.settings import Settings
 
@@ -28,6 +31,7 @@ THEN = "2023-12-20"
 USAGE = "/v1/customers/c0/usage"
 LISTS = (USAGE, "/v1/invoices?status=finalised", "/v1/wallets", "/v1/one-offs", "/v1/payments", "/v1/credit-notes")
 LINE = "/v1/invoices/acme-000001/lines/usage/explain"
+OF_C0, FORMS = "/v1/invoices/acme-000002", ("json", "pdf", "xml", "cii")
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +44,8 @@ def world(module_settings: Settings) -> World:
     fee = {"key": "base", "amount": "10", "timing": "in_arrears"}
     plan = {"key": "pro", "period": {"align": "calendar"}, "fees": [fee], "charges": [charge]}
     world = World({"currency": "USD", "meters": [meter], "plans": [plan]})
+    world.record("tenant.updated", "2023-01-01", {"name": "Acme AG", "country": "DE", "address": {"city": "Bonn"}})
+    world.record("customer.created", "2023-01-01", {"customer": "c0", "name": "Cobalt", "country": "DE"})
     world.record("customer.created", "2023-01-01", {"customer": "c1", "timezone": "Asia/Tokyo"})
     given = {"amount": "5.50", "currency": "USD"}
     world.record(
@@ -71,14 +77,21 @@ async def recorded(module_settings: Settings, world: World, keys: dict[str, str]
     too, and January runs."""
     async with serving(module_settings, keys) as running:
         answers = {address: await found(running, address) for address in LISTS}
+        answers |= {form: (await running.get("acme", OF_C0, format=form)).content for form in FORMS}
     late = instant("2023-12-25")
     for number in ("acme-000001", "acme-000002"):
         lines = {"lines": [{"amount": "0.25"}, {"amount": "0.5"}]}
         world.record("credit_note.issued", "2023-12-25", lines | {"invoice": number, "reason": "kind"})
-    world.record("invoice.voided", "2023-12-28", {"invoice": "acme-000001", "reason": "wrong"})
+    void = {"invoice": "acme-000001", "reason": "wrong"}
+    world.record("invoice.voided", "2023-12-28", void, received_at=instant("2024-01-10"))
+    world.record("tenant.updated", "2023-12-25", {"name": "Acme SE", "country": "FR"})
+    world.record("customer.updated", "2023-12-25", {"customer": "c0", "name": "Copper"})
+    paid = {"invoice": "acme-000002", "amount": "5", "currency": "USD"}
+    world.record("payment.received", "2023-12-19", paid, received_at=late)
     world.use("2023-11-07", "tokens", "10", "c0", dimensions=LARGE, received_at=late)
     world.use("2023-12-07", "tokens", "3", "c0", dimensions=LARGE, received_at=late)
     run(world, module_settings, instant("2024-01-20"))
+    book_journal(module_settings, Lake(module_settings.lake_url), as_of=instant("2024-01-20"), run_id="test")
     return answers
 
 
@@ -276,16 +289,44 @@ async def test_lists_of_money_are_as_they_were_known(api: Api, recorded: dict[st
     assert len((await found(api, "/v1/invoices", known_at="2024-02-01"))["data"]) > 2
     assert (await found(api, "/v1/invoices/acme-000001"))["status"] == "voided"
     assert (await found(api, "/v1/invoices/acme-000001", known_at=THEN))["status"] == "finalised"
+    # It was voided from the 28th on, and nobody knew before the run of the 20th of January.
+    late = {"known_at": "2024-01-19"}
+    assert (await found(api, "/v1/invoices/acme-000001", **late))["status"] == "finalised"
+    assert (await found(api, "/v1/invoices", customer="c1", **late))["data"][0]["status"] == "finalised"
     assert_problem(await api.get("acme", "/v1/invoices/acme-000001", known_at="2023-12-01"), 404, "not-found")
     assert_problem(await api.get("birch", "/v1/invoices/acme-000001", known_at=THEN), 404, "not-found")
-    for query in ({"known_at": "noon"}, {"known_at": "2999-01-01"}, {"known_at": THEN, "format": "pdf"}):
+    for query in ({"known_at": "noon"}, {"known_at": "2999-01-01"}, {"known_at": "2999-01-01", "format": "pdf"}):
         problem = assert_problem(await api.get("acme", "/v1/invoices/acme-000001", **query), 422, "invalid-request")
         assert problem["errors"][0]["path"] == "query.known_at"
 
 
+async def test_the_documents_of_an_invoice_are_those_that_were_sent_then(
+    api: Api, module_settings: Settings, recorded: dict[str, Any], tmp_path: Path
+) -> None:
+    for form in FORMS:
+        then = await api.get("acme", OF_C0, format=form, known_at="2024-01-19")
+        assert then.content == recorded[form], form
+        tag = {"If-None-Match": then.headers["etag"]}
+        assert (await api.get("acme", OF_C0, tag, format=form, known_at=THEN)).status_code == 304
+        now = await api.get("acme", OF_C0, tag, format=form)
+        assert (now.status_code, now.content == then.content) == ((304, False) if form == "json" else (200, False))
+        assert (await api.get("acme", OF_C0, format=form, known_at="2024-02-01")).content == (
+            now.content or then.content
+        )
+        for tenant, known_at in (("acme", "2023-12-01"), ("birch", THEN)):
+            assert_problem(await api.get(tenant, OF_C0, format=form, known_at=known_at), 404, "not-found")
+    assert all(name in recorded["xml"] for name in (b"Acme AG", b"Cobalt"))
+    for form in ("pdf", "xml"):
+        path = tmp_path / form
+        called(module_settings, "invoices", form, "acme-000002", "--known-at", THEN, "--out", str(path))
+        assert path.read_bytes() == recorded[form]
+    shown = called(module_settings, "invoices", "show", "acme-000001", "--known-at", "2024-01-19")
+    assert shown["status"] == "finalised"
+
+
 async def test_what_events_state_of_money_is_listed_with_what_billing_refused(api: Api) -> None:
-    [paid] = (await found(api, "/v1/payments"))["data"]
-    assert (paid["type"], paid["amount"], paid["rejected"]) == ("received", "5.50", None)
+    [paid] = (await found(api, "/v1/payments", invoice="acme-000099"))["data"]
+    assert (paid["type"], paid["amount"], paid["rejected"]["reason"]) == ("received", "5.50", "unknown_invoice")
     [stray] = (await found(api, "/v1/one-offs", customer="nobody"))["data"]
     assert (stray["description"], stray["amount"]) == ("Setup", "10")
     assert stray["rejected"]["reason"] == "unknown_customer"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from datetime import UTC, datetime
+from itertools import product
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,6 +17,7 @@ from serving_api.security.tokens import Identity
 from tests.support.billing_rows import secret_of
 from tests.support.people import actions, add_person, log_in
 from tests.support.serving import ODD_CUSTOMER, Api, assert_problem, bearer, without
+from valueverse.dates import utc_text
 from valueverse.platform.access.api_keys import digest, issue_api_key, prefix_of, revoke_api_key
 from valueverse.platform.warehouse import connect
 
@@ -85,13 +88,18 @@ async def test_a_link_opens_a_session_of_one_customer(api: Api, writer: dict[str
     assert (me["kind"], me["id"], me["tenant"], me["scopes"]) == ("portal", MINE, "acme", [])
     invoices = (await api.client.get("/v1/invoices", headers=mine)).json()["data"]
     assert [row["number"] for row in invoices] == ["acme-000002", "acme-000001"]
+    now = utc_text(datetime.now(UTC))
     for form in ("json", "pdf", "xml"):
-        answer = await api.client.get("/v1/invoices/acme-000001", params={"format": form}, headers=mine)
-        expected = await api.get("acme", "/v1/invoices/acme-000001", format=form)
-        assert (answer.status_code, answer.headers["content-type"]) == (
-            expected.status_code,
-            expected.headers["content-type"],
-        )
+        for query in ({"format": form}, {"format": form, "known_at": now}):
+            answer = await api.client.get("/v1/invoices/acme-000001", params=query, headers=mine)
+            expected = await api.get("acme", "/v1/invoices/acme-000001", **query)
+            assert (answer.status_code, answer.headers["content-type"]) == (
+                expected.status_code,
+                expected.headers["content-type"],
+            )
+            assert expected.status_code == 422 or answer.content == expected.content
+    for query, count in (({"known_at": now}, 2), ({"known_at": "2000-01-01"}, 0)):
+        assert len((await api.client.get("/v1/invoices", params=query, headers=mine)).json()["data"]) == count
     assert len((await api.client.get(f"/v1/customers/{quote(MINE)}/usage", headers=mine)).json()["data"]) == 4
 
 
@@ -187,13 +195,15 @@ async def test_a_customer_sees_nothing_of_another(api: Api) -> None:
     other = bearer(token_of(api, ODD_CUSTOMER))
     stranger = bearer(token_of(api, MINE, "birch"))
     missing = assert_problem(await api.client.get("/v1/invoices/none", headers=other), 404, "not-found")
+    now = {"known_at": utc_text(datetime.now(UTC))}
     unknown = assert_problem(await api.client.get("/v1/customers/nobody/usage", headers=other), 404, "not-found")
     for asker in (other, stranger):
         for form in ("json", "pdf", "xml", "cii"):
-            for tag in ({}, {"If-None-Match": "*"}):
-                answer = await api.client.get(f"/v1/invoices/acme-000001?format={form}", headers=asker | tag)
+            for tag, known_at in product(({}, {"If-None-Match": "*"}), ({}, now)):
+                query = {"format": form} | known_at
+                answer = await api.client.get("/v1/invoices/acme-000001", params=query, headers=asker | tag)
                 assert without(assert_problem(answer, 404, "not-found")) == without(missing)
-        for query in ({}, {"customer": MINE}, {"status": "finalised"}):
+        for query in ({}, {"customer": MINE}, {"status": "finalised"}, now):
             assert (await api.client.get("/v1/invoices", params=query, headers=asker)).json()["data"] == []
         for what in ("usage", "upcoming-invoice"):
             answer = await api.client.get(f"/v1/customers/{quote(MINE)}/{what}", headers=asker)

@@ -34,7 +34,7 @@ _invoices = typer.Typer(
 )
 _NUMBER = Annotated[str, typer.Argument(help="Number of a finalised invoice.")]
 _OUT = Annotated[Path | None, typer.Option("--out", help="Where to write; NUMBER and the format's ending by default.")]
-
+_KNOWN_AT = Annotated[str | None, typer.Option("--known-at", help="As it was known at this instant, instead of now.")]
 _SYNTAX = Annotated[
     str, typer.Option("--format", help="ubl: UBL 2.1, as Peppol sends it; cii: CII D22B, as Factur-X embeds it.")
 ]
@@ -91,12 +91,12 @@ def print_invoices(out: Console, found: list[dict[str, Any]]) -> None:
 
 
 @_invoices.command("show")
-def show(number: _NUMBER, as_json: AsJson = False) -> None:
+def show(number: _NUMBER, known_at: _KNOWN_AT = None, as_json: AsJson = False) -> None:
     """Show an invoice: its lines, discounts, taxes and what is due. With --json its document as it was hashed.
 
     [dim]valueverse invoices show acme-000001[/dim]
     """
-    found = _find(number)
+    found = _find(number, known_at)
     if as_json:
         show_json(found.document)
     else:
@@ -130,9 +130,7 @@ def upcoming(
     events: Annotated[
         Path | None, typer.Option("--events", help="NDJSON of billing events that nobody has sent: what they change.")
     ] = None,
-    known_at: Annotated[
-        str | None, typer.Option("--known-at", help="As it was known at this instant, instead of now.")
-    ] = None,
+    known_at: _KNOWN_AT = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a customer would be invoiced next, with what is known now. With --json the documents of drafts.
@@ -144,12 +142,11 @@ def upcoming(
     from valueverse.platform.stores.customer_invoices import CustomerInvoices
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.customer_usage import customer_usage
-    from valueverse.services.instants import read_instant
     from valueverse.services.subscriptions.hypothetical import read_events, with_events
     from valueverse.services.subscriptions.preview import upcoming_invoices
 
     settings, last = get_settings(), None if until is None else read_day(until, "--until")
-    then = None if known_at is None else read_instant(known_at, "UTC", "--known-at")
+    then = _instant(known_at)
     moment = then or datetime.now(UTC)
     log = account_of(tenant).log
     after = log if events is None else with_events(log, read_events(events), moment)
@@ -187,6 +184,7 @@ def pdf(
     credit_note: Annotated[
         str | None, typer.Option("--credit-note", help="This credit note for it instead, as `invoices show` names it.")
     ] = None,
+    known_at: _KNOWN_AT = None,
     out: _OUT = None,
     as_json: AsJson = False,
 ) -> None:
@@ -200,14 +198,20 @@ def pdf(
     """
     from valueverse.platform.settings import get_settings
 
-    found, fonts = _find(number), get_settings().fonts
+    found, fonts = _find(number, known_at), get_settings().fonts
     with warnings_shown():
         body = found.pdf(fonts) if credit_note is None else found.credit_note_pdf(credit_note, fonts)
     _write(body, out or Path(f"{number}{'' if credit_note is None else '-credit-note'}.pdf"), as_json=as_json)
 
 
 @_invoices.command("xml")
-def xml(number: _NUMBER, form: _SYNTAX = "ubl", out: _OUT = None, as_json: AsJson = False) -> None:
+def xml(
+    number: _NUMBER,
+    form: _SYNTAX = "ubl",
+    known_at: _KNOWN_AT = None,
+    out: _OUT = None,
+    as_json: AsJson = False,
+) -> None:
     """Write an invoice as an electronic one (EN 16931). Tenant and customer need a country each.
 
     The PDF of `invoices pdf` has the same invoice inside, in CII: it is Factur-X (ZUGFeRD).
@@ -217,16 +221,23 @@ def xml(number: _NUMBER, form: _SYNTAX = "ubl", out: _OUT = None, as_json: AsJso
     from valueverse.invoicing.rendering import known_syntax
 
     syntax = known_syntax(form)
-    _write(_find(number).xml(syntax), out or Path(f"{number}.xml"), as_json=as_json)
+    _write(_find(number, known_at).xml(syntax), out or Path(f"{number}.xml"), as_json=as_json)
 
 
-def _find(number: str) -> StoredInvoice:
+def _find(number: str, known_at: str | None) -> StoredInvoice:
     from valueverse.platform.settings import get_settings
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.invoices import find_invoice
 
+    then = _instant(known_at)
     with connect(get_settings(), "builder") as connection:
-        return find_invoice(connection, number)
+        return find_invoice(connection, number, then)
+
+
+def _instant(known_at: str | None) -> datetime | None:
+    from valueverse.services.instants import read_instant
+
+    return None if known_at is None else read_instant(known_at, "UTC", "--known-at")
 
 
 def _write(body: bytes, path: Path, *, as_json: bool) -> None:

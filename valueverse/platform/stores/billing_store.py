@@ -181,8 +181,10 @@ def credits_paid(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFr
     return frame_of(connection, query, scope.values(), BILLED_CREDITS)
 
 
-def void(connection: psycopg.Connection[Any], voids: pl.DataFrame) -> pl.DataFrame:
+def void(connection: psycopg.Connection[Any], voids: pl.DataFrame, recorded_at: datetime) -> pl.DataFrame:
     """Void finalised invoices (INVOICE_VOIDS, of several the first); those voided before stay as they are.
+
+    ``recorded_at``: the instant of the run, from which on they are known to be voided.
 
     Returns:
         tenant, number, received_at of those whose number no invoice had when they were received: the run that assigned
@@ -194,11 +196,11 @@ def void(connection: psycopg.Connection[Any], voids: pl.DataFrame) -> pl.DataFra
         "as n(tenant_id, number, reason, voided_at, received_at, place)"
     )
     connection.execute(
-        "insert into billing.invoice_void (tenant_id, invoice_id, reason, voided_at) "  # noqa: S608 - constants
-        f"select i.tenant_id, i.invoice_id, n.reason, n.voided_at from {given} "
+        "insert into billing.invoice_void (tenant_id, invoice_id, reason, voided_at, recorded_at) "  # noqa: S608 - constants
+        f"select i.tenant_id, i.invoice_id, n.reason, n.voided_at, %s from {given} "
         "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number "
         "and i.events_known_at < n.received_at order by n.place on conflict do nothing",
-        columns,
+        [recorded_at, *columns],
     )
     unknown = (
         f"select n.tenant_id as tenant, n.number, n.received_at from {given} where not exists ("  # noqa: S608 - constants

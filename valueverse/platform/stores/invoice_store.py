@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from valueverse.platform.queries import row_of, rows_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import psycopg
 
 _LIST = """
@@ -33,12 +35,13 @@ _ONE = """
            c.metadata::text as buyer_metadata,
            (select k.document::text from billing.catalog as k
              where k.tenant_id = i.tenant_id and k.catalog_hash = i.catalog_hash limit 1) as catalog,
-           billing.invoice_history(i.tenant_id, i.number)::text as history
+           billing.invoice_history(i.tenant_id, i.number, %(known_at)s)::text as history
       from billing.invoice as i
       left join billing.invoice_void as v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
-      left join billing.tenant as t on t.tenant_id = i.tenant_id
-      left join billing.customer as c on c.tenant_id = i.tenant_id and c.customer = i.customer
-     where i.number = %(number)s"""
+       and (%(known_at)s::timestamptz is null or coalesce(v.recorded_at, v.voided_at) <= %(known_at)s)
+      left join billing.known_tenant(i.tenant_id, %(known_at)s) as t on t.tenant_id = i.tenant_id
+      left join billing.known_customer(i.tenant_id, i.customer, %(known_at)s) as c on c.tenant_id = i.tenant_id
+     where i.number = %(number)s and (%(known_at)s::timestamptz is null or i.finalised_at <= %(known_at)s)"""
 
 _NOTES = """
     select n.credit_note as key, n.reason, n.created_at, min(e.date)::text as issued_on,
@@ -49,6 +52,7 @@ _NOTES = """
         on e.tenant_id = n.tenant_id and e.kind = 'credit_note' and e.reference = n.credit_note
       join billing.journal_posting as p on p.tenant_id = e.tenant_id and p.entry_id = e.entry_id
      where n.tenant_id = %(tenant)s and n.number = %(number)s
+       and (%(known_at)s::timestamptz is null or e.booked_at <= %(known_at)s)
      group by n.credit_note, n.reason, n.created_at
     having sum(p.amount_minor) filter (where p.account = 'receivable') < 0
      order by n.created_at, n.credit_note"""
@@ -71,13 +75,17 @@ def listed(
     return rows_of(connection, _LIST, chosen)
 
 
-def by_number(connection: psycopg.Connection[Any], number: str) -> dict[str, Any] | None:
-    """A finalised invoice's document, whether it is voided, the parties as they state themselves now, the catalog that
-    it was billed by, and what became of it since."""
-    return row_of(connection, _ONE, {"number": number})
+def by_number(
+    connection: psycopg.Connection[Any], number: str, known_at: datetime | None = None
+) -> dict[str, Any] | None:
+    """A finalised invoice's document, whether it is voided, the parties as they state themselves, the catalog that it
+    was billed by, and what became of it since; ``known_at``: as known at that instant, None: now."""
+    return row_of(connection, _ONE, {"number": number, "known_at": known_at})
 
 
-def credit_notes(connection: psycopg.Connection[Any], tenant: str, number: str) -> list[dict[str, Any]]:
+def credit_notes(
+    connection: psycopg.Connection[Any], tenant: str, number: str, known_at: datetime | None = None
+) -> list[dict[str, Any]]:
     """Credit notes of an invoice as they are booked, by the time of their issue: ``key`` (source#id of the event),
     ``reason``, ``issued_on`` (the tenant's day), ``amount_minor`` (tax included) and the ``tax_minor`` in it."""
-    return rows_of(connection, _NOTES, {"tenant": tenant, "number": number})
+    return rows_of(connection, _NOTES, {"tenant": tenant, "number": number, "known_at": known_at})

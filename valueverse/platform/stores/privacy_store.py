@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from valueverse.platform.queries import row_of, rows_of, value_of
+from valueverse.platform.stores.earlier_states import erase
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -157,7 +158,7 @@ def erase_customer(connection: Connection, tenant: str, customer: str) -> dict[s
         " where tenant_id = %s and customer = %s",
         [tenant, customer],
     )
-    done = {"billing.customer": customers.rowcount}
+    done = {"billing.customer": customers.rowcount, "billing.earlier_state": erase(connection, tenant, customer)}
     if value_of(connection, "select to_regclass('marts.dim_customer') is not null"):
         shown = connection.execute(
             "update marts.dim_customer set customer_name = customer_key, email = null, metadata = null "

@@ -34,13 +34,15 @@ if TYPE_CHECKING:
     from valueverse.subscriptions import Timeline
 
 
-def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
-    """Write the voids that billing events state; those of no invoice finalised by then come back as
-    REJECTED_EVENTS."""
+def apply_voids(
+    connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory, as_of: datetime
+) -> pl.DataFrame:
+    """Write the voids that billing events state, as known from the run's ``as_of`` on; those of no invoice finalised by
+    then come back as REJECTED_EVENTS."""
     voids = read_adjustment_events(timeline, history).voids
     if voids.is_empty():
         return REJECTED_EVENTS.to_frame()
-    return voids_of_unknown_invoices(timeline, store.void(connection, voids))
+    return voids_of_unknown_invoices(timeline, store.void(connection, voids, as_of))
 
 
 def read_rows(connection: psycopg.Connection[Any], scope: store.Scope) -> BilledRows:

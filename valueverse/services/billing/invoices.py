@@ -23,6 +23,7 @@ from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import invoice_store
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     import psycopg
@@ -32,7 +33,7 @@ STATUSES = ("draft", "finalised", "voided")
 
 @dataclass(frozen=True)
 class StoredInvoice:
-    """A finalised invoice's document, with ``status`` as it is now, who its parties are, the text of the catalog that
+    """A finalised invoice's document, with ``status`` as it is, who its parties are, the text of the catalog that
     it was billed by, what became of it since, and its credit notes as they are booked."""
 
     document: dict[str, Any]
@@ -100,13 +101,13 @@ def unknown_invoice(number: str) -> RefusalError:
     return RefusalError("unknown_invoice", message, "NUMBER")
 
 
-def find_invoice(connection: psycopg.Connection[Any], number: str) -> StoredInvoice:
-    """A finalised invoice by its number.
+def find_invoice(connection: psycopg.Connection[Any], number: str, known_at: datetime | None = None) -> StoredInvoice:
+    """A finalised invoice by its number, with all that its copies show as known at an instant; None: now.
 
     Raises:
         RefusalError: ``unknown_invoice``.
     """
-    row = invoice_store.by_number(connection, number)
+    row = invoice_store.by_number(connection, number, known_at)
     if row is None:
         raise unknown_invoice(number)
     document = json.loads(row["document"])
@@ -117,7 +118,7 @@ def find_invoice(connection: psycopg.Connection[Any], number: str) -> StoredInvo
         Parties.of(row, row["tenant"], document["customer"]),
         row["catalog"],
         InvoiceHistory.of(row["history"], minor_units(document["currency"])),
-        tuple(_booked(one) for one in invoice_store.credit_notes(connection, row["tenant"], number)),
+        tuple(_booked(one) for one in invoice_store.credit_notes(connection, row["tenant"], number, known_at)),
     )
 
 

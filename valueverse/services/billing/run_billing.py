@@ -18,6 +18,7 @@ from valueverse.invoicing.rendering import build_invoice_documents, finalise, in
 from valueverse.invoicing.settlement import NUMBERING_ORDER
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.correction_store import record_unchanged
+from valueverse.platform.stores.earlier_states import remember, store_replaced
 from valueverse.platform.stores.held_invoice_store import replace_held
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.warehouse import connect
@@ -86,10 +87,11 @@ def bill(
     with connect(settings, "builder") as connection:
         known = timeline.tenants["tenant"].to_list()
         known_at = watermarks(lake, as_of, known)
-        store.upsert_tenants(connection, timeline.tenants.rename({"tenant": "tenant_id"}))
         last = store.lock_tenants(connection, known)
+        remember(connection, known)
+        store.upsert_tenants(connection, timeline.tenants.rename({"tenant": "tenant_id"}))
         store.drop_drafts(connection, _windows(timeline, window))
-        refused = apply_voids(connection, timeline, history)
+        refused = apply_voids(connection, timeline, history, as_of)
         prior = read_prior_state(connection, store.Scope(known), usage, history, facts, known_at)
         outcomes = approved(connection, store.Scope(known), as_of)
         billed = bill_together(
@@ -101,6 +103,7 @@ def bill(
         )
         notes = credit_notes(timeline, history, prior.consumed.numbers, rejected)
         write_dimensions(connection, timeline, history, rejected, notes, run_at=as_of)
+        store_replaced(connection, known, as_of)
         tables, last = _rows(billed, last, as_of, run_id)
         store.insert_invoices(connection, tables)
         store.advance_sequences(connection, last)

@@ -8768,7 +8768,7 @@ export interface operations {
             query?: {
                 /** @description json (the document), pdf, or EN 16931: xml (UBL 2.1) or cii (CII D22B). */
                 format?: "json" | "pdf" | "xml" | "cii";
-                /** @description As it was known at this instant (RFC 3339): not found if it was not final then. Of json. */
+                /** @description As it was known at this instant (RFC 3339); not found if it was not final then. */
                 known_at?: string;
             };
             header?: never;
