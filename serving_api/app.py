@@ -58,6 +58,7 @@ from serving_api.routes.webhooks import deliveries, endpoints
 from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
 from valueverse.errors import RefusalError
+from valueverse.platform.garbage import keep_what_is_loaded
 from valueverse.platform.settings import Settings, get_settings
 from valueverse.platform.telemetry import tracing
 from valueverse.platform.telemetry.logs import make_log
@@ -224,3 +225,4 @@ async def _begin(service: Service) -> None:
 
 
 app = create_app(get_settings())
+keep_what_is_loaded()

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 def pytest_configure(config: pytest.Config) -> None:
     """Start from a known environment; the process that begins the run owns the shared servers."""
     gc.disable()  # until all is collected: a fifth of the time that it takes
-    collect_rarely()
     if hasattr(config, "workerinput"):
         return
     for name in [name for name in os.environ if name.startswith(("VALUEVERSE_", "DAGSTER_", "DBT_"))]:
@@ -54,6 +53,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported and collected stays to the end: the garbage collector need not look at it again and again."""
     gc.freeze()
+    collect_rarely()
     gc.enable()
 
 

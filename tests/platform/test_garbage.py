@@ -31,7 +31,17 @@ def test_the_command_line_looks_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gc.get_threshold()[0] == NEW_OBJECTS
 
 
-def test_the_code_location_and_the_programs_beside_it_look_rarely() -> None:
-    code = "import gc, pipelines; print(gc.get_threshold()[0])"
+@pytest.mark.parametrize("package", ["pipelines", "serving_api"])
+def test_programs_look_rarely_while_they_load(package: str) -> None:
+    code = f"import gc, {package}; print(gc.get_threshold()[0])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) == NEW_OBJECTS
+
+
+def test_the_api_looks_as_often_as_by_default_once_it_is_loaded() -> None:
+    code = "import gc, serving_api.app; print(gc.get_freeze_count() > 100_000, *gc.get_threshold())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    usual = subprocess.run(
+        [sys.executable, "-c", "import gc; print(*gc.get_threshold())"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"True {usual.stdout}"
