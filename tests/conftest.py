@@ -59,6 +59,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the shared servers after the last test of the last worker."""
+    gc.unfreeze()  # else the binding of DuckDB reports as leaked, when the process ends, what is frozen
     if not hasattr(config, "workerinput"):
         shared_servers.end()
 
