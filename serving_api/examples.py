@@ -39,6 +39,10 @@ id: 1700126402118-0.1
 event: received
 data: {"source":"gateway","id":"req-1042","type":"api.usage","customer":"chat","status":"accepted"}
 
+id: 1700126431400-0.1
+event: ingested
+data: {"source":"gateway","id":"req-1042","type":"api.usage","customer":"chat","status":"accepted","amends":null}
+
 : heartbeat
 
 event: end

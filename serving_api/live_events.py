@@ -1,7 +1,8 @@
-"""Events as they are received, announced to whoever listens: through Valkey, so that each worker announces all of them.
+"""Events as they are received and ingested, announced to whoever listens: through Valkey, so that each worker announces
+all of them.
 
-A tenant's requests of events are stored in a stream of its own, and only while somebody listens or has just done so:
-for some minutes and up to some hundred of them, so that a listener who comes back misses nothing. Nobody who is slow is
+What is announced of a tenant is stored in a stream of its own, and only while somebody listens or has just done so: for
+some minutes and up to some hundred entries, so that a listener who comes back misses nothing. Nobody who is slow is
 waited for, and nothing here holds up what receives: events are stored, whether anybody hears of them or not.
 """
 
@@ -15,38 +16,34 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import orjson
-import pyarrow as pa
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from serving_api.problems import Problem
+from valueverse.platform.live_events import AWAY, STORED, STORED_SECONDS, followed_key, read, stream_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     import structlog
 
-STORED = 256
-"""Requests that are stored of a tenant."""
-_STORED_SECONDS = 600
+    from valueverse.platform.live_events import Entry
+
 MOST_LISTENERS = 10
 """Of one tenant in one process."""
 _MOST_OF_ALL = 200
 """Listeners in one process."""
 _MOST_WAITING = 32
-"""Requests that wait for one listener: who is further behind is too slow."""
+"""Entries that wait for one listener: who is further behind is too slow."""
 _AT_ONCE = 16
 _BLOCK = 5_000
 """Milliseconds for which one question to Valkey waits for an answer."""
 _PAUSE = 5.0
 _PLACE = re.compile(r"(\d{1,15})-(\d{1,10})(?:\.(\d{1,6}))?", re.ASCII)
-_AWAY = (RedisError, OSError, TimeoutError)
 
 Place = tuple[int, int, int]
-"""Where an event stands among those of its tenant: that of its request, and its number in it."""
+"""Where an event stands among those of its tenant: that of its entry, and its number in it."""
 BEGINNING: Place = (0, 0, 0)
 
 
@@ -62,28 +59,30 @@ def write_place(place: Place) -> str:
 
 
 def end_of(place: Place) -> Place:
-    """The place behind all events of a request."""
+    """The place behind all events of an entry."""
     return (*place[:2], 999_999)
 
 
 @dataclass(frozen=True)
 class Announced:
-    """The events of one request.
+    """The events of one request, or of one commit of an ingestion.
 
     Attributes:
-        place: of the request.
+        place: of the entry.
+        kind: ``received`` or ``ingested``.
         events: the first of them, as JSON values.
-        more: how many there were beside these.
+        more: counts of those beside these; None: there are none.
     """
 
     place: Place
+    kind: str
     events: list[dict[str, Any]]
-    more: int
+    more: dict[str, Any] | None
 
 
 @dataclass
 class Listener:
-    """Somebody who is announced of a tenant's requests.
+    """Somebody who is announced of a tenant's events.
 
     Attributes:
         slow: more of them wait than may, and nothing is announced any more.
@@ -136,26 +135,25 @@ class LiveEvents:
         self._silent_until = 0.0
         self._audiences: dict[str, _Audience] = {}
 
-    async def publish(self, tenant: str, make: Callable[[], bytes]) -> None:
-        """Announce a request of the tenant, if anybody listens; ``make`` gives its JSON: a list of events and how many
-        more there are. Never fails: who listens may miss it, nobody else does."""
+    async def publish(self, tenant: str, make: Callable[[], Entry]) -> None:
+        """Announce a request of the tenant, if anybody listens; ``make`` gives the entry. Never fails: who listens may
+        miss it, nobody else does."""
         if time.monotonic() < self._silent_until:
             return
         try:
-            if not await self._valkey.exists(_wanted(tenant)):
+            if not await self._valkey.exists(followed_key(tenant)):
                 return
-            entry = pa.compress(make(), codec="zstd", asbytes=True)
             async with self._valkey.pipeline(transaction=True) as pipeline:
-                pipeline.xadd(_stream(tenant), {"e": entry}, maxlen=STORED, approximate=False)
-                pipeline.expire(_stream(tenant), _STORED_SECONDS)
+                pipeline.xadd(stream_of(tenant), make(), maxlen=STORED, approximate=False)
+                pipeline.expire(stream_of(tenant), STORED_SECONDS)
                 await pipeline.execute()
-        except _AWAY as error:
+        except AWAY as error:
             self._silent_until = time.monotonic() + _PAUSE
             self._log.warning("nobody is announced of events", reason=str(error) or type(error).__name__)
 
     @asynccontextmanager
     async def listening(self, tenant: str) -> AsyncIterator[Listener]:
-        """A listener of the tenant's requests from now on.
+        """A listener of the tenant's events from now on.
 
         Raises:
             Problem: ``rate-limited``: too many listen; ``unavailable``.
@@ -180,14 +178,14 @@ class LiveEvents:
                     audience.reader.cancel()
 
     async def want(self, tenant: str) -> None:
-        """Say that somebody listens: requests are stored from now on, for some minutes.
+        """Say that somebody listens: entries are stored from now on, for some minutes.
 
         Raises:
             Problem: ``unavailable``.
         """
         try:
-            await self._valkey.set(_wanted(tenant), 1, ex=_STORED_SECONDS)
-        except _AWAY as error:
+            await self._valkey.set(followed_key(tenant), 1, ex=STORED_SECONDS)
+        except AWAY as error:
             raise _unavailable() from error
 
     async def last(self, tenant: str) -> Place:
@@ -197,21 +195,21 @@ class LiveEvents:
             Problem: ``unavailable``.
         """
         try:
-            found: Any = await self._valkey.xrevrange(_stream(tenant), count=1)
-        except _AWAY as error:
+            found: Any = await self._valkey.xrevrange(stream_of(tenant), count=1)
+        except AWAY as error:
             raise _unavailable() from error
         return end_of((*_request(found[0][0]), 0)) if found else BEGINNING
 
     async def stored(self, tenant: str, after: Place) -> tuple[list[Announced], bool]:
-        """What is stored of the tenant's requests from the one of the place ``after`` on, and whether that is all that
+        """What is stored of the tenant from the entry of the place ``after`` on, and whether that is all that
         came since.
 
         Raises:
             Problem: ``unavailable``.
         """
         try:
-            found: Any = await self._valkey.xrange(_stream(tenant), min=f"{after[0]}-{after[1]}")
-        except _AWAY as error:
+            found: Any = await self._valkey.xrange(stream_of(tenant), min=f"{after[0]}-{after[1]}")
+        except AWAY as error:
             raise _unavailable() from error
         announced = [_announced(one, fields) for one, fields in found]
         return announced, after == BEGINNING or (bool(announced) and announced[0].place[:2] == after[:2])
@@ -220,8 +218,8 @@ class LiveEvents:
         last = f"{after[0]}-{after[1]}"
         while audience.listeners:
             try:
-                found: Any = await self._reading.xread({_stream(tenant): last}, count=_AT_ONCE, block=_BLOCK)
-            except _AWAY as error:
+                found: Any = await self._reading.xread({stream_of(tenant): last}, count=_AT_ONCE, block=_BLOCK)
+            except AWAY as error:
                 self._log.warning("nothing is heard of events", reason=str(error) or type(error).__name__)
                 await asyncio.sleep(1)
                 continue
@@ -238,17 +236,9 @@ class LiveEvents:
                 audience.reader.cancel()
             for listener in audience.listeners:
                 listener.slow = True
-                listener.announce(Announced(BEGINNING, [], 0))
+                listener.announce(Announced(BEGINNING, "received", [], None))
         await self._valkey.aclose()
         await self._reading.aclose()
-
-
-def _stream(tenant: str) -> str:
-    return f"valueverse:events:{tenant}"
-
-
-def _wanted(tenant: str) -> str:
-    return f"valueverse:events-wanted:{tenant}"
 
 
 def _request(name: bytes) -> tuple[int, int]:
@@ -257,9 +247,7 @@ def _request(name: bytes) -> tuple[int, int]:
 
 
 def _announced(name: bytes, fields: dict[bytes, bytes]) -> Announced:
-    with pa.CompressedInputStream(pa.BufferReader(fields[b"e"]), "zstd") as stream:
-        events, more = orjson.loads(stream.read())
-    return Announced((*_request(name), 0), events, more)
+    return Announced((*_request(name), 0), *read(fields))
 
 
 def _unavailable() -> Problem:

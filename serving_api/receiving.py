@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-import orjson
 import polars as pl
 
 from serving_api.metrics import EVENTS
@@ -16,6 +15,7 @@ from serving_api.security.authentication import insufficient_scope, spend_events
 from serving_api.service import service_of
 from valueverse.dates import utc_text, utc_texts
 from valueverse.errors import RefusalError
+from valueverse.platform.live_events import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from serving_api.security.tokens import Identity
     from valueverse.platform.kafka.topic_writer import Written
+    from valueverse.platform.live_events import Entry
     from valueverse.services.ingestion.receive_events import JudgedEvents
 
 _PROBLEMS = {
@@ -83,9 +84,10 @@ async def _written(request: Request, tenant: str, judged: JudgedEvents, moment: 
         raise Problem("unavailable", detail, headers={"Retry-After": "5"}) from refusal
 
 
-def _announced(judged: JudgedEvents, receipt: uuid.UUID, moment: datetime) -> bytes:
+def _announced(judged: JudgedEvents, receipt: uuid.UUID, moment: datetime) -> Entry:
     """What whoever follows events is announced of a request."""
     request = {"batch": str(receipt), "received_at": utc_text(moment)}
     shown = judged.first.with_columns(utc_texts(pl.col("time")).alias("time"))
     events = [row | request for row in shown.iter_rows(named=True)]
-    return orjson.dumps([events, judged.events - len(events)])
+    more = judged.events - len(events)
+    return written("received", events, {"batch": str(receipt), "events": more} if more else None)

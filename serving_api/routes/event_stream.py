@@ -1,4 +1,4 @@
-"""Events as they are received, as server-sent events (WHATWG HTML, section 9.2), until the session ends."""
+"""Events received and ingested, as server-sent events (WHATWG HTML, section 9.2), until the session ends."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _HEADERS = {"cache-control": "no-store", "content-type": "text/event-stream; cha
 @router.get(
     "/events/stream",
     response_class=Response,
-    summary="Follow events as they are received",
+    summary="Follow events as they are received and ingested",
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": EVENT_STREAM}}}},
 )
 async def stream_events(
@@ -55,10 +55,12 @@ async def stream_events(
         Header(description="Go on behind this event: the last `id` that was received.", examples=["1700000000000-0.3"]),
     ] = None,
 ) -> Response:
-    """Server-sent events: `received` for each event of any request from now on, with what was found of it; `more` with
-    the number of a request's events beyond the first 200; `gap` where events were missed that are not stored any more
-    (`GET /v1/events` has them); `end` with the reason, then connect again. A comment comes every 15 seconds. It ends
-    with the access token, or when its session is ended or its API key revoked, and for whoever reads too slowly.
+    """Server-sent events: `received` for each event of any request from now on, with what was found of it; `ingested`
+    for each that ingestion has taken, wherever it came from: `accepted`, `duplicate`, or `quarantined` and why; `more`
+    with the number of events beyond the first 200 of a request or of a commit of ingestion; `gap` where events were
+    missed that are not stored any more (`GET /v1/events` has them); `end` with the reason, then connect again. A
+    comment comes every 15 seconds. It ends with the access token, or when its session is ended or its API key revoked,
+    and for whoever reads too slowly.
     """
     refuse_repeated(request)
     after = None if last_event_id is None else read_place(last_event_id)
@@ -135,7 +137,7 @@ class _Following:
         return bool(row["session_open"])
 
     def _piece(self, announced: Announced, after: Place) -> tuple[Place, bytes]:
-        """The place behind the request, and what is sent of it."""
+        """The place behind the entry, and what is sent of it."""
         if announced.place[:2] < after[:2]:
             return after, b""
         return end_of(announced.place), b"".join(self._events(announced, after))
@@ -144,10 +146,10 @@ class _Following:
         for number, event in enumerate(announced.events, start=1):
             place = (*announced.place[:2], number)
             if place > after and self._wants(event):
-                yield _event("received", event, place)
+                yield _event(announced.kind, event, place)
         last = (*announced.place[:2], len(announced.events) + 1)
         if announced.more and last > after:
-            yield _event("more", {"batch": announced.events[0]["batch"], "events": announced.more}, last)
+            yield _event("more", announced.more, last)
 
     def _wants(self, event: dict[str, Any]) -> bool:
         wanted = {"type": self.query.type, "customer": self.query.customer}

@@ -94,8 +94,12 @@ async def test_events_are_in_the_topic_and_their_fate_and_receipt_are_those_of_t
     sign_log(settings, whole=True)
     audit = await api.get("acme", f"/v1/audit/entries?object={body['batch']}")
     assert body["root"] in audit.text
-    lake = Lake(settings.lake_url)
+    lake, stream = Lake(settings.lake_url), ("/v1/events/stream", {"last-event-id": "0-0.0"})
+    await api.get("acme", *stream, seconds=0)
     run_ingestion(settings, lake, BEGINNING, datetime.now(UTC))
+    text = (await api.get("acme", *stream, seconds=0)).text
+    assert text.count("event: ingested") == 5
+    assert '"reason":"conflict"' in text
     assert rows(connection) == []
     assert waiting(settings) == 0
     found = lake.scan(EVENTS_TABLE).collect().sort("id")

@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +15,15 @@ import pytest
 from serving_api import live_events
 from serving_api.routes import event_stream
 from serving_api.security import tokens
-from tests.support.landing import event
+from tests.support.landing import event, founding
 from tests.support.serving import Api, assert_problem, bearer, serving
 from valueverse.platform.access.api_keys import issue_api_key, prefix_of
+from valueverse.platform.lake import Lake
+from valueverse.platform.live_events import EventAnnouncer, written
 from valueverse.platform.warehouse import connect
+from valueverse.services.ingestion.run_ingestion import run_ingestion
+from valueverse.services.lake_tables import EVENTS_TABLE
+from valueverse.services.usage.refresh_facts import BEGINNING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 STREAM = "/v1/events/stream"
+TENANTS = ("acme", "birch")
 
 
 def announced(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -115,6 +122,84 @@ async def test_a_tenant_follows_its_own_events_alone_whatever_place_it_names(api
         text = await follow(api, "birch", after=after)
         assert "of-acme" not in text
     assert named(await follow(api, "birch", after="0-0.0")) == ["of-birch"]
+
+
+def ingested(text: str) -> list[tuple[str, ...]]:
+    """id, status, reason and amended event of each that was ingested."""
+    names = ("id", "status", "reason", "amends")
+    return [tuple(str(data[name]) for name in names) for kind, data in announced(text) if kind == "ingested"]
+
+
+def taken(settings: Settings, **changes: Any) -> None:
+    """An ingestion of all that waits."""
+    own = settings.model_copy(update=changes)
+    run_ingestion(own, Lake(settings.lake_url), BEGINNING, datetime.now(UTC))
+
+
+@pytest.mark.security
+async def test_what_ingestion_made_of_events_is_sent_to_their_tenant_alone(api: Api, module_settings: Settings) -> None:
+    with connect(module_settings, "builder") as connection:
+        keys = {tenant: issue_api_key(connection, tenant, ["events:write", "billing:write"]) for tenant in TENANTS}
+    for tenant in TENANTS:
+        await api.client.post("/v1/events", json=[founding(tenant)], headers=bearer(keys[tenant]))
+    taken(module_settings)
+    last = {tenant: announced(await follow(api, tenant, after="0-0.0"))[-2][1]["at"] for tenant in TENANTS}
+    await send(api, event("i-1"), event("i-1"), event("i-2", time="noon"))
+    await send(api, event("i-1", {"n": 2}), event("i-3", {"n": 3}, replaces="i-1", subject="c9/s9"))
+    taken(module_settings)
+    text = await follow(api, after=last["acme"])
+    assert ingested(text) == [
+        ("i-1", "accepted", "None", "None"),
+        ("i-1", "duplicate", "None", "None"),
+        ("i-2", "quarantined", "bad_time", "None"),
+        ("i-1", "quarantined", "conflict", "None"),
+        ("i-3", "accepted", "None", "i-1"),
+    ]
+    kinds = [kind for kind, _ in announced(text)]
+    assert kinds == ["received"] * 5 + ["ingested"] * 5 + ["end"]
+    first = announced(text)[5][1]
+    fate = (await api.get("acme", "/v1/events/s/i-1")).json()
+    assert {name: first[name] for name in ("file", "line", "received_at")} == {
+        name: fate[name] for name in ("file", "line", "received_at")
+    }
+    assert ingested(await follow(api, after=first["at"])) == ingested(text)[1:]
+    assert [one[0] for one in ingested(await follow(api, after="0-0.0", customer="c9"))] == ["i-3"]
+    assert announced(await follow(api, "birch", after=last["birch"])) == [("end", {"reason": "time_is_over"})]
+
+
+async def test_of_a_large_file_the_first_events_are_sent_and_the_others_counted(
+    api: Api, module_settings: Settings
+) -> None:
+    await follow(api)
+    folder = module_settings.landing / "acme"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [event(f"f{number}", **({"time": "noon"} if number > 240 else {})) for number in range(250)]
+    text = "".join(f"{json.dumps(line)}\n" for line in [founding(), *lines, event("f0")])
+    (folder / "one.ndjson").write_text(text)
+    taken(module_settings)
+    found = announced(await follow(api, after="0-0.0"))
+    mine = [data for kind, data in found if kind == "ingested" and data["file"] == "acme/one.ndjson"]
+    more = next(data for kind, data in reversed(found) if kind == "more" and "quarantined" in data)
+    assert len(mine) == 200
+    assert (more["events"], more["accepted"] + more["duplicate"], more["quarantined"]) == (52, 43, 9)
+    # A copy of the file is known by its hash, and only counted.
+    (folder / "two.ndjson").write_text(text)
+    taken(module_settings)
+    kind, copy = announced(await follow(api, after=more["at"]))[0]
+    assert (kind, copy["events"], copy["duplicate"], copy["quarantined"]) == ("more", 252, 243, 9)
+
+
+async def test_events_are_ingested_while_nobody_can_follow_and_where_nobody_follows(
+    api: Api, module_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    await follow(api)
+    await send(api, event("unheard-of"))
+    taken(module_settings, external_redis_url="redis://127.0.0.1:1/0")
+    assert "unheard-of" in Lake(module_settings.lake_url).scan(EVENTS_TABLE).collect()["id"]
+    assert [line for line in caplog.messages if line.startswith("nobody is announced of what this ingestion makes")]
+    with EventAnnouncer(module_settings) as announcer:
+        assert announcer.followed({"acme", "nobody"}) == {"acme"}
+        assert "unheard-of" not in [one[0] for one in ingested(await follow(api, after="0-0.0"))]
 
 
 @asynccontextmanager
@@ -218,7 +303,9 @@ async def test_more_streams_of_a_tenant_than_may_be_open_are_refused(api: Api, m
     assert await follow(api)
 
 
-async def test_a_client_that_is_slow_or_takes_nothing_is_let_go_of(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_is_slow_or_takes_nothing_is_let_go_of(
+    api: Api, module_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live_events, "_MOST_WAITING", 4)
     monkeypatch.setattr(live_events, "MOST_LISTENERS", 1)
     session = bearer((await api.sign_in("acme"))["access_token"])
@@ -230,8 +317,11 @@ async def test_a_client_that_is_slow_or_takes_nothing_is_let_go_of(api: Api, mon
 
     slow = asyncio.create_task(answered(api, session, 60, slowly))
     await begun.wait()
-    for number in range(8):
-        await send(api, event(f"s{number}"))
+    entry = written("ingested", [{"id": "s"}], None)
+    with EventAnnouncer(module_settings) as announcer:
+        for number in range(4):
+            await send(api, event(f"s{number}"))
+            announcer.announce({"acme": entry})
     await asyncio.sleep(0.5)
     ready.set()
     assert announced(await slow)[-1] == ("end", {"reason": "too_slow"})

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from valueverse.landing import LandingFile
     from valueverse.platform.dedup_index import DedupIndex
     from valueverse.platform.lake import Lake
+    from valueverse.services.ingestion.announced_fates import Fates
 
 _PART_BYTES = 64 * 2**20
 """Bytes of judged lines that are settled together: what bounds memory, whatever the size of a file."""
@@ -67,8 +68,11 @@ class Counts:
 class Taking:
     """The lines of a batch, settled against the lake and against each other, in order of file and line."""
 
-    def __init__(self, lake: Lake, index: DedupIndex, founders: Founders, moment: datetime, folder: Path) -> None:
+    def __init__(
+        self, lake: Lake, index: DedupIndex, founders: Founders, moment: datetime, folder: Path, fates: Fates
+    ) -> None:
         self._lake, self._index, self._founders, self._moment = lake, index, founders, moment
+        self._fates = fates
         self.accepted = Spool(folder, "accepted")
         self.refused = Spool(folder, "refused")
         self.counts: dict[str, Counts] = defaultdict(Counts)
@@ -115,6 +119,7 @@ class Taking:
             self.refused.cut(mark[1])
             self._index.forget(mark[2])
             self.counts.pop(file.name, None)
+            self._fates.forget(file.name)
 
     def settle(self) -> None:
         """Decide about the lines that wait."""
@@ -129,6 +134,7 @@ class Taking:
         dated = refused.with_columns(received, _STORED_RAW, pl.lit(self._moment.date()).alias("received_date"))
         self.accepted.add(EVENTS.conform(new.with_columns(received)))
         self.refused.add(QUARANTINE.conform(dated))
+        self._fates.add(judged, duplicates, refused)
         self._count(new, duplicates, refused)
 
     def _count(self, new: pl.DataFrame, duplicates: pl.DataFrame, refused: pl.DataFrame) -> None:

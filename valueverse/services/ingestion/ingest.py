@@ -22,6 +22,7 @@ from valueverse.landing import Ignored, LandingFile, landing_files
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.spool import spool_folder
 from valueverse.schemas.ingestion import INGESTED_FILES, RECORDED_IGNORED_FILES
+from valueverse.services.ingestion.announced_fates import Fates
 from valueverse.services.ingestion.batches import ChangedFileError, Taking, names_of
 from valueverse.services.ingestion.file_manifest import MANIFEST_TABLE, as_metadata, reasons_of, taken_files
 from valueverse.services.ingestion.file_validation import Founders
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from valueverse.platform.lake import Lake
+    from valueverse.platform.live_events import EventAnnouncer
     from valueverse.platform.spool import Spool
     from valueverse.services.ingestion.inbox import Inbox
     from valueverse.services.ingestion.topic import Topic
@@ -44,12 +46,13 @@ _PASSING = {"unknown_tenant", "too_far_future", "unreadable_file"}
 
 @dataclass(frozen=True)
 class IngestContext:
-    """Where an ingestion writes, and its knowledge time."""
+    """Where an ingestion writes, its knowledge time, and who announces what it made of events; None: nobody does."""
 
     lake: Lake
     index: DedupIndex
     moment: datetime
     home: Path
+    announcer: EventAnnouncer | None
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def ingest(
     *,
     inbox: Inbox | None = None,
     topic: Topic | None = None,
+    announcer: EventAnnouncer | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> IngestionReport:
     """Take every landing file, and everything in the inbox and the topic, that is not taken yet.
@@ -108,7 +112,7 @@ def ingest(
             found, ignored = [*found, *received], [*ignored, *damaged]
         fresh = [file for file in found if (file.name, file.file_hash) not in known]
         taken = before
-        context = IngestContext(lake, DedupIndex(index_dir / "keys"), moment, index_dir)
+        context = IngestContext(lake, DedupIndex(index_dir / "keys"), moment, index_dir, announcer)
         founders = Founders(set(before.filter("founds_tenant")["tenant_id"]), fresh, moment)
         for batch in _batches(fresh):
             report_progress(f"reading {', '.join(file.name for file in batch[:3])}{' ...' if len(batch) > 3 else ''}")
@@ -208,20 +212,24 @@ def _take(
             new.append(file)
         else:
             rows.append(_again(file, first, context.moment))
+    followed = set() if context.announcer is None else context.announcer.followed({file.tenant for file in batch})
+    fates = Fates(followed)
     with spool_folder(context.home) as folder:
-        settled, whole, changed = _settled(context, new, founders, folder)
+        settled, whole, changed = _settled(context, new, founders, folder, fates)
         # What names no tenant is in nobody's manifest.
         rows += [settled.counts[file.name].row(file, context.moment) for file in whole if file.tenant]
         files = pl.DataFrame(rows, schema=INGESTED_FILES)
         _write_quarantine(context.lake, settled.refused, whole)
         context.lake.append_all(EVENTS_TABLE, settled.accepted, metadata=as_metadata(files), positions=positions)
+    if context.announcer is not None:
+        context.announcer.announce(fates.entries(files, context.moment))
     with _index_writable():
         context.index.add(context.lake.state(EVENTS_TABLE))
     return files.with_columns(pl.lit(context.lake.version(EVENTS_TABLE), pl.Int64).alias("version")), changed
 
 
 def _settled(
-    context: IngestContext, files: list[LandingFile], founders: Founders, folder: Path
+    context: IngestContext, files: list[LandingFile], founders: Founders, folder: Path, fates: Fates
 ) -> tuple[Taking, list[LandingFile], list[Ignored]]:
     """What becomes of the lines of some new files; the files that were read, and those that changed meanwhile."""
     lake = context.lake
@@ -230,7 +238,7 @@ def _settled(
             context.index.ensure(
                 lake.state(EVENTS_TABLE), lambda: lake.scan(EVENTS_TABLE).select(key_hash()).collect().to_series()
             )
-    taking = Taking(lake, context.index, founders, context.moment, folder)
+    taking = Taking(lake, context.index, founders, context.moment, folder, fates)
     whole, changed = [], []
     for file in files:
         try:

@@ -13,6 +13,7 @@ from valueverse.audit import leaf_hash, root_hash
 from valueverse.errors import RefusalError
 from valueverse.events import IS_BILLING, read_lines
 from valueverse.landing import event_texts, expand, guarded
+from valueverse.platform.live_events import SHOWN
 from valueverse.schemas.events import FOUND_EVENTS, PARSED_LINES
 from valueverse.services.ingestion.deduplication import with_repeats
 from valueverse.services.ingestion.file_validation import judged_lines
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from valueverse.landing import Form
 
-SHOWN = 200
-"""Events of a request that whoever follows events is shown."""
 _LINES = PARSED_LINES.part("line", "raw")
 _OUTCOME = pl.when(pl.col("reason") == "duplicate").then(pl.lit("duplicate")).otherwise(pl.lit("refused"))
 _STATUS = pl.when(pl.col("reason").is_null()).then(pl.lit("accepted")).otherwise(_OUTCOME).alias("status")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.platform.kafka.topic_reader import TopicReader
+from valueverse.platform.live_events import EventAnnouncer
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.ingestion import IGNORED_FILES
 from valueverse.services.ingestion.file_manifest import record_published
@@ -70,9 +71,15 @@ def run_ingestion(settings: Settings, lake: Lake, since: datetime, now: datetime
         now: the received-at instant of the new events, at the earliest.
     """
     state = landing_state(settings.landing)
-    with connect(settings, "builder", autocommit=True) as connection, _topic(settings) as topic:
+    with (
+        connect(settings, "builder", autocommit=True) as connection,
+        _topic(settings) as topic,
+        EventAnnouncer(settings) as announcer,
+    ):
         inbox = Inbox(connection, settings.home / "inbox")
-        report = ingest(lake, settings.landing, settings.home / "index", now, inbox=inbox, topic=topic)
+        report = ingest(
+            lake, settings.landing, settings.home / "index", now, inbox=inbox, topic=topic, announcer=announcer
+        )
     with connect(settings, "builder") as connection:
         unrecorded = publish_ingestion(connection, report)
     if not unrecorded:

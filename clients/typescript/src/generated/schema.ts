@@ -320,11 +320,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow events as they are received
-         * @description Server-sent events: `received` for each event of any request from now on, with what was found of it; `more` with
-         *     the number of a request's events beyond the first 200; `gap` where events were missed that are not stored any more
-         *     (`GET /v1/events` has them); `end` with the reason, then connect again. A comment comes every 15 seconds. It ends
-         *     with the access token, or when its session is ended or its API key revoked, and for whoever reads too slowly.
+         * Follow events as they are received and ingested
+         * @description Server-sent events: `received` for each event of any request from now on, with what was found of it; `ingested`
+         *     for each that ingestion has taken, wherever it came from: `accepted`, `duplicate`, or `quarantined` and why; `more`
+         *     with the number of events beyond the first 200 of a request or of a commit of ingestion; `gap` where events were
+         *     missed that are not stored any more (`GET /v1/events` has them); `end` with the reason, then connect again. A
+         *     comment comes every 15 seconds. It ends with the access token, or when its session is ended or its API key revoked,
+         *     and for whoever reads too slowly.
          */
         get: operations["get_events_stream"];
         put?: never;
