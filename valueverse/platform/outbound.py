@@ -108,6 +108,21 @@ def is_address(url: str, *, private: bool) -> bool:
     return whole and plain and url.partition(":")[0] in schemes
 
 
+def states_private_address(url: str) -> bool:
+    """Whether the host of an address (``is_address``) is a number that is not public; names are judged when they are
+    connected to."""
+    host = urlsplit(url).hostname or ""
+    try:
+        number = str(ipaddress.ip_address(host))
+    except ValueError:
+        try:
+            # As resolvers read 127.1 and 0x7f000001.
+            number = socket.inet_ntoa(socket.inet_aton(host))
+        except OSError:
+            return False
+    return not is_public(number)
+
+
 async def post(
     url: str, headers: Mapping[str, str], body: bytes, network: httpcore.AsyncNetworkBackend, seconds: float
 ) -> Answer:

@@ -11,7 +11,7 @@ import orjson
 
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.platform.outbound import is_address
+from valueverse.platform.outbound import is_address, states_private_address
 from valueverse.platform.stores.functions import call
 from valueverse.platform.warehouse import connect
 from valueverse.services.webhooks.signing import signing_secret
@@ -58,9 +58,10 @@ def check_endpoint(settings: Settings, url: str | None, types: Sequence[str] | N
 
 def _check_url(settings: Settings, url: str) -> None:
     private = settings.webhook_private_addresses
-    if not is_address(url, private=private):
+    if not is_address(url, private=private) or (not private and states_private_address(url)):
         schemes = "https or http" if private else "https"
-        message = f"{url!r} is no address of a webhook: {schemes}://host/path, without login and fragment"
+        public = "" if private else ", the host a name or a public address"
+        message = f"{url!r} is no address of a webhook: {schemes}://host/path, without login and fragment{public}"
         raise RefusalError("bad_webhook_url", message, "URL")
 
 
