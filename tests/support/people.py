@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import secrets
+from datetime import timedelta
 from email import message_from_bytes, policy
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.background import jobs_done
 from tests.support.billing_rows import TENANTS, invoice_id, secret_of
 from tests.support.serving import bearer
+from valueverse.platform.access.api_keys import digest
 from valueverse.platform.warehouse import connect
 from valueverse.services.people import jobs
 from valueverse.services.people.passwords import hash_password
@@ -199,3 +201,12 @@ def people_calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "accept_invitation": ("%s, 'usr_000000000000000000000000', 'N', 'hash', ''", [f"invited by {owner}"]),
         "rehash_password": ("%s, %s, 'worse'", [user_of(owner), f"hash {secret_of(owner)}"]),
     }
+
+
+def age_session(settings: Settings, refresh_token: str, minutes: int) -> None:
+    """Make a session begin so many minutes earlier."""
+    with connect(settings, "admin") as connection:
+        connection.execute(
+            "update auth.refresh_token set expires_at = expires_at - %s where token_hash = %s",
+            [timedelta(minutes=minutes), digest(refresh_token)],
+        )

@@ -23,9 +23,9 @@ from tests.support.identity_provider import (
     refused,
     token_of,
 )
-from tests.support.people import PASSWORD, actions, add_person, log_in, person
+from tests.support.people import PASSWORD, actions, add_person, age_session, log_in, person
 from tests.support.serving import Api, assert_problem, bearer
-from valueverse.platform.access.api_keys import digest, issue_api_key
+from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.warehouse import connect
 from valueverse.services.people import single_sign_on
 from valueverse.services.people.identity_providers import ChangedBy, drop_provider, show_provider
@@ -49,27 +49,25 @@ def module_settings(module_settings: Settings) -> Settings:
 @pytest.fixture(scope="module")
 def keys(module_settings: Settings) -> dict[str, str]:
     """Two tenants, and a key of an administrator of acme."""
+    row = "insert into billing.tenant (tenant_id, name, timezone, currency) values (%s, 'n', 'UTC', 'USD')"
     with connect(module_settings, "builder") as connection:
-        for tenant in ("acme", "birch"):
-            row = "insert into billing.tenant (tenant_id, name, timezone, currency) values (%s, 'n', 'UTC', 'USD')"
-            connection.execute(row, [tenant])
+        connection.cursor().executemany(row, [("acme",), ("birch",)])
         return {"acme": issue_api_key(connection, "acme", ["admin"])}
 
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
     """A provider that acme and birch share, as tenants share a public one."""
-    with identity_provider.running(
-        *(f"http://api.test/v1/auth/oidc/{one}/callback" for one in ("acme", "birch"))
-    ) as at:
+    callbacks = (f"http://api.test/v1/auth/oidc/{one}/callback" for one in ("acme", "birch"))
+    with identity_provider.running(*callbacks) as at:
         yield at
 
 
 @pytest.fixture(autouse=True)
 def providers(module_settings: Settings, served: Api, issuer: str) -> None:
     """Both tenants sign in by it."""
-    for tenant in ("acme", "birch"):
-        provide(module_settings, tenant, issuer)
+    provide(module_settings, "acme", issuer)
+    provide(module_settings, "birch", issuer)
 
 
 async def test_whoever_was_invited_becomes_a_person_in_the_role_of_the_invitation(
@@ -155,16 +153,8 @@ async def test_who_has_no_password_begins_and_removes_a_second_factor_right_afte
     invite(module_settings, "acme", "gia@example.com", "viewer")
     factor, nothing = "/v1/auth/second-factor", {"code": "000000"}
     opened = (await Browser(api).sign_in("gia gia@example.com")).json()
-    header = bearer(opened["access_token"])
-
-    def age(minutes: int) -> None:
-        with connect(module_settings, "admin") as connection:
-            connection.execute(
-                "update auth.refresh_token set expires_at = expires_at - %s where token_hash = %s",
-                [timedelta(minutes=minutes), digest(opened["refresh_token"])],
-            )
-
-    age(11)
+    header, token = bearer(opened["access_token"]), opened["refresh_token"]
+    age_session(module_settings, token, 11)
     for answer in (
         await api.client.post(factor, json={}, headers=header),
         await api.client.post(f"{factor}/remove", json=nothing, headers=header),
@@ -172,7 +162,7 @@ async def test_who_has_no_password_begins_and_removes_a_second_factor_right_afte
         (error,) = assert_problem(answer, 422, "invalid-request")["errors"]
         assert error["path"] == "body.password"
         assert "sign in by your identity provider again" in error["message"]
-    age(-2)
+    age_session(module_settings, token, -2)
     made = await api.client.post(factor, json={}, headers=header)
     code = {"code": pyotp.TOTP(made.json()["secret"]).now()}
     recovery = (await api.client.post(f"{factor}/confirm", json=code, headers=header)).json()["recovery_codes"]
@@ -182,8 +172,8 @@ async def test_who_has_no_password_begins_and_removes_a_second_factor_right_afte
     # Whoever has a password types it, however new the session is.
     _, email = add_person(module_settings, "viewer", "acme", "uma@example.com")
     typed = bearer((await log_in(api, email)).json()["access_token"])
-    (error,) = assert_problem(await api.client.post(factor, json={}, headers=typed), 422, "invalid-request")["errors"]
-    assert error == {"path": "body.password", "message": "type your password"}
+    problem = assert_problem(await api.client.post(factor, json={}, headers=typed), 422, "invalid-request")
+    assert problem["errors"] == [{"path": "body.password", "message": "type your password"}]
 
 
 async def test_what_comes_back_is_good_once_and_in_the_browser_that_began(api: Api, module_settings: Settings) -> None:
