@@ -165,6 +165,7 @@ NOT_ASKED = {
             *("add_data_key", "data_keys", "take_data_key", "second_factor", "begin_second_factor"),
             *("confirm_second_factor", "remove_second_factor", "use_code", "use_recovery_code", "begin_reset"),
             *("reset_email", "reset_password", "change_password", "record_failed_log_in"),
+            "session_end",
         ),
         KEYS,
     ),
@@ -181,6 +182,7 @@ NOT_ASKED = {
         "read by the routes of commits, runs and fees, whose answers are compared here",
     ),
     "explain_outcome": "asked of lines that are fees: tests/services/billing",
+    "portal_explain_invoices": "invoices as they were known: tests/serving_api/security/test_portal.py",
     "portal_customer_known": "asked where a customer has no usage: tests/serving_api/security/test_portal.py",
     "session_open": "asked for while events are followed: tests/serving_api/routes/test_event_stream.py",
 }
