@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import polars as pl
 
@@ -11,14 +11,9 @@ from valueverse.schemas.types import INSTANT
 
 TENANT_KEY = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
 _RFC_3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$"
-_FIRST, _LAST = (
-    pl.lit(instant).cast(INSTANT)
-    for instant in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
-)
-"""Made once: Polars works out each literal instant by a query of its own."""
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """Both included: the range of an event's ``time`` and of every date in a billing event."""
-_FROM, _TO = (pl.lit(instant).cast(INSTANT) for instant in (EARLIEST, LATEST))
 CALENDAR = f"{EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}"
 LONGEST_KEY = 256
 """Characters of an event's keys and of a value of a dimension."""
@@ -37,6 +32,13 @@ _CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 IS_BILLING = pl.col("type").str.starts_with("billing.")
 
 
+@cache
+def _literal(instant: datetime) -> pl.Expr:
+    """Made once: Polars works out each of them by a query of its own. Not while the module is loaded: a query starts
+    threads, which a process that is forked then does not have, and waits for."""
+    return pl.lit(instant).cast(INSTANT)
+
+
 def parse_instant(text: pl.Expr) -> pl.Expr:
     """The UTC instant of an RFC 3339 text with offset, to the microsecond; null if it is none.
 
@@ -46,7 +48,7 @@ def parse_instant(text: pl.Expr) -> pl.Expr:
     instant = well_formed.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False).cast(INSTANT)
     # An offset can carry the first and the last day of the calendar out of it. Inside of a struct, so that the text is
     # parsed once and not once for each mention.
-    inside = pl.field("at").is_between(_FIRST, _LAST)
+    inside = pl.field("at").is_between(_literal(_FIRST), _literal(_LAST))
     in_range = pl.when(inside).then(pl.field("at")).alias("at")
     return pl.struct(instant.alias("at")).struct.with_fields(in_range).struct.field("at")
 
@@ -66,7 +68,7 @@ def is_time_zone(name: str) -> bool:
 
 def in_calendar(instant: pl.Expr) -> pl.Expr:
     """Whether an instant lies in the range of dates that are billed."""
-    return instant.is_between(_FROM, _TO)
+    return instant.is_between(_literal(EARLIEST), _literal(LATEST))
 
 
 def _is_name(text: pl.Expr) -> pl.Expr:
@@ -138,8 +140,10 @@ def _content_checks() -> list[_Check]:
     ]
 
 
-_OF_KEYS, _OF_TIMES, _OF_CONTENT = _key_checks(), _time_checks(), _content_checks()
-"""Made once, not for every request with a few events."""
+@cache
+def _fixed_checks() -> tuple[list[_Check], list[_Check], list[_Check]]:
+    """Made once, not for every request with a few events."""
+    return _key_checks(), _time_checks(), _content_checks()
 
 
 def _checks(folder: str, received_at: pl.Expr) -> list[_Check]:
@@ -154,7 +158,8 @@ def _checks(folder: str, received_at: pl.Expr) -> list[_Check]:
     late = received_at.cast(INSTANT) + pl.duration(hours=_FUTURE_HOURS)
     ahead = pl.format("{} is more than 24 hours ahead of its receipt: correct the time, or send it later", "time")
     early = (~IS_BILLING & (pl.col("instant") > late), "too_far_future", ahead, "time")
-    return [*_OF_KEYS, stranger, *_OF_TIMES, early, *_OF_CONTENT]
+    of_keys, of_times, of_content = _fixed_checks()
+    return [*of_keys, stranger, *of_times, early, *of_content]
 
 
 def validate_events(parsed: pl.DataFrame, folder: str, received_at: pl.Expr) -> pl.DataFrame:
