@@ -64,10 +64,10 @@ def _stages(app: FastAPI, scope: Scope) -> dict[str, Callable[[], object]]:
     token = next(value for name, value in scope["headers"] if name == b"authorization")[7:].decode()
     key = (*read.identity.owner, PATH, read.number)
     return {
-        "request: headers, token, answer, limit": lambda: service.reads.find(scope),
+        "request: headers and token": lambda: service.reads.find(scope),
         "of it, token": lambda: service.tokens.known(token),
-        "of it, answer": lambda: service.answers.take(key),
-        "of it, limit by a lease": lambda: service.limiter.take(bucket),
+        "answer": lambda: service.answers.take(key),
+        "limit by a lease": lambda: service.limiter.take(bucket),
         "id of the request": lambda: request_id(None),
         "counters": lambda: metrics.count_request("GET", PATH, 200, 0.001),
         "line of the log": lambda: service.request_log.add("GET", PATH, 200, "acme", 0.001, {"request_id": "x"}),

@@ -8,6 +8,7 @@ looked up each time.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Read:
     request_id: str | None
     arrived: float
     verdict: Verdict | None = None
-    failure: Exception | None = None
+    failure: BaseException | None = None
 
     def reply(self, answer: Answer) -> tuple[int, Headers, bytes]:
         """Status, headers and body."""
@@ -132,10 +133,12 @@ class InvoiceReads:
         owner = read.identity.owner
         read.verdict = verdict or await self._limiter.spend_ahead(bucket_of(owner))
         if answer is None and read.verdict.allowed:
-            try:
-                answer = await self.read(owner, read.number)
-            except Exception as error:  # noqa: BLE001 - handed on: the usual way raises it, where every error is answered
-                read.failure = error
+            (found,) = await asyncio.gather(self.read(owner, read.number), return_exceptions=True)
+            if isinstance(found, BaseException):
+                # The usual way raises it: there every error has its answer.
+                read.failure = found
+            else:
+                answer = found
         return answer if read.verdict.allowed else None
 
     async def serve(self, read: Read, scope: Scope, send: Send) -> None:

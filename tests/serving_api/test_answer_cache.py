@@ -17,7 +17,7 @@ from serving_api.questions import Together
 from serving_api.security.rate_limits import WINDOW, Limiter
 from serving_api.security.tokens import Identity
 from tests.support import billing_rows
-from tests.support.serving import Api, assert_problem, bearer
+from tests.support.serving import Api, assert_problem, bearer, serving
 from valueverse.platform.telemetry.logs import make_log
 from valueverse.platform.warehouse import connect
 
@@ -265,3 +265,15 @@ async def test_every_question_is_answered_whenever_it_comes() -> None:
     together = Together(ask)
     numbers = list(range(500))
     assert await asyncio.gather(*map(asked, numbers)) == [-number for number in numbers]
+
+
+async def test_each_read_counts_once_and_those_beyond_the_limit_are_refused(
+    module_settings: Settings, keys: dict[str, str]
+) -> None:
+    """Also one that finds nothing: it is answered the usual way, with the verdict that it has."""
+    async with serving(module_settings, keys, requests_a_minute=10) as limited:
+        token = portal_token(limited, "acme", f"nobody {uuid.uuid4()}")
+        answers = [await limited.client.get(PATH.format("acme"), headers=token) for _ in range(12)]
+        assert [answer.status_code for answer in answers] == [404] * 10 + [429] * 2
+        assert [int(answer.headers["ratelimit-remaining"]) for answer in answers[:10]] == list(range(9, -1, -1))
+        assert_problem(answers[-1], 429, "rate-limited")

@@ -181,6 +181,27 @@ def credits_paid(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFr
     return frame_of(connection, query, scope.values(), BILLED_CREDITS)
 
 
+_GIVEN_VOIDS = sql.SQL(
+    "unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[]) with ordinality "
+    "as n(tenant_id, number, reason, voided_at, received_at, place)"
+)
+_VOID = sql.SQL("""
+    insert into billing.invoice_void (tenant_id, invoice_id, reason, voided_at, recorded_at)
+    select i.tenant_id, i.invoice_id, n.reason, n.voided_at, %s
+      from {given}
+      join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number and i.events_known_at < n.received_at
+     order by n.place
+        on conflict do nothing""")
+_UNKNOWN_TO_VOID = sql.SQL("""
+    select n.tenant_id as tenant, n.number, n.received_at
+      from {given}
+     where not exists (
+            select from billing.invoice i
+              left join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
+             where i.tenant_id = n.tenant_id and i.number = n.number
+               and (i.events_known_at < n.received_at or v.invoice_id is not null))""")
+
+
 def void(connection: psycopg.Connection[Any], voids: pl.DataFrame, recorded_at: datetime) -> pl.DataFrame:
     """Void finalised invoices (INVOICE_VOIDS, of several the first); those voided before stay as they are.
 
@@ -191,24 +212,8 @@ def void(connection: psycopg.Connection[Any], voids: pl.DataFrame, recorded_at: 
         it did not know them yet.
     """
     columns = [voids[name].to_list() for name in ("tenant", "number", "reason", "voided_at", "received_at")]
-    given = (
-        "unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[]) with ordinality "
-        "as n(tenant_id, number, reason, voided_at, received_at, place)"
-    )
-    connection.execute(
-        "insert into billing.invoice_void (tenant_id, invoice_id, reason, voided_at, recorded_at) "  # noqa: S608 - constants
-        f"select i.tenant_id, i.invoice_id, n.reason, n.voided_at, %s from {given} "
-        "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number "
-        "and i.events_known_at < n.received_at order by n.place on conflict do nothing",
-        [recorded_at, *columns],
-    )
-    unknown = (
-        f"select n.tenant_id as tenant, n.number, n.received_at from {given} where not exists ("  # noqa: S608 - constants
-        "select from billing.invoice i "
-        "left join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id "
-        "where i.tenant_id = n.tenant_id and i.number = n.number "
-        "and (i.events_known_at < n.received_at or v.invoice_id is not null))"
-    )
+    connection.execute(_VOID.format(given=_GIVEN_VOIDS), [recorded_at, *columns])
+    unknown = _UNKNOWN_TO_VOID.format(given=_GIVEN_VOIDS)
     return frame_of(connection, unknown, columns, INVOICE_VOIDS.part("tenant", "number", "received_at"))
 
 
