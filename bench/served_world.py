@@ -161,7 +161,7 @@ def bare_reply(world: ServedWorld) -> Iterator[str]:
     reply = world.folder / "reply.json"
     reply.write_text(json.dumps({"headers": sent, "body": answer.text}))
     port = processes.free_port(18_100, "", False, set())
-    command = [*api_services.arguments(port)[:-1], "bench.bare_reply:app"]
+    command = [*api_services.arguments(port, world.settings.api_workers)[:-1], "bench.bare_reply:app"]
     environment = os.environ | {"BENCH_REPLY": str(reply)}
     process = subprocess.Popen([sys.executable, "-m", *command], env=environment, stdout=subprocess.DEVNULL)
     try:
@@ -186,9 +186,9 @@ def _until_it_answers(address: str) -> None:
 
 
 def warm(world: ServedWorld) -> None:
-    """Ask whatever is asked later, once at least."""
+    """Ask each process of the API whatever is asked later, once at least."""
     asked = 0
-    while asked < 2 * TENANTS:
+    while asked < 2 * TENANTS * world.settings.api_workers:
         asked += int(2 * loaded(world, world.address, 2, -asked - 1))
 
 

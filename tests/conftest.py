@@ -33,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
         filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])
     )
     os.environ["DO_NOT_TRACK"] = "1"
+    # As many processes as processors would take as long again to start, each time that a test starts the API.
+    os.environ["VALUEVERSE_API_WORKERS"] = "1"
     shared_servers.begin()
     # No test asks a public server, and each client reads all authorities that it trusts: one takes a fortieth.
     os.environ["SSL_CERT_FILE"] = str(shared_servers.one_authority())

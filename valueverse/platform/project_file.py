@@ -40,6 +40,7 @@ FIELDS = {
     "kafka_brokers": "kafka_brokers",
     "kafka_topic": "kafka_topic",
     "kafka_properties": "kafka_properties",
+    "api_workers": "api_workers",
     "api_cache_mib": "api_cache_mib",
     "trusted_proxies": "trusted_proxies",
 }

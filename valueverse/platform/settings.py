@@ -68,6 +68,9 @@ class Settings(BaseSettings):
         default="",
         description="addresses and networks of proxies whose X-Forwarded-For the API believes, comma-separated",
     )
+    api_workers: int = Field(
+        default_factory=lambda: min(4, os.cpu_count() or 1), ge=1, le=4, description="processes of the API that answer"
+    )
     api_cache_mib: int = Field(
         default=64, ge=0, le=4096, description="memory for finished answers in each process of the API; 0: none"
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-WEB = supervisor._Program(lambda port: ["http.server", str(port), "--bind", "127.0.0.1"], "api_port", "/")
+WEB = supervisor._Program(lambda _settings, port: ["http.server", str(port), "--bind", "127.0.0.1"], "api_port", "/")
 
 
 @pytest.fixture
@@ -54,6 +54,16 @@ def test_a_program_starts_once_is_found_and_stops(world: Settings) -> None:
     assert up(world, "api").detail == "already"
     assert list(supervisor.down(world, ["api"])) == ["api"]
     assert supervisor.url(world, "api") is None
+
+
+def test_the_api_answers_with_as_many_processes_as_are_set_and_a_group_alone_with_one(settings: Settings) -> None:
+    def workers(name: str) -> str:
+        command = supervisor._PROGRAMS[name].arguments(settings.model_copy(update={"api_workers": 3}), 8000)
+        return command[command.index("--workers") + 1]
+
+    assert {name: workers(name) for name in (supervisor.API, *api_services.BESIDE)} == {
+        "api": "3", "architect": "1", "committer": "1", "executor": "1",
+    }  # fmt: skip
 
 
 def test_a_taken_default_port_gives_the_next_one(world: Settings) -> None:
@@ -121,7 +131,7 @@ def test_a_program_that_hangs_is_reported(world: Settings) -> None:
 
 
 def test_a_program_that_ends_at_once_says_why(world: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = supervisor._Program(lambda port: ["http.server", "--no-such-option"], "api_port", "/")
+    broken = supervisor._Program(lambda *_: ["http.server", "--no-such-option"], "api_port", "/")
     monkeypatch.setitem(supervisor._PROGRAMS, supervisor.API, broken)
     with pytest.raises(RefusalError, match="unrecognized arguments") as caught:
         up(world, "api")

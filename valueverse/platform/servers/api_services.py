@@ -18,11 +18,11 @@ BESIDE = API_GROUPS[1:]
 """Names of the servers that serve the group of their name."""
 
 
-def arguments(port: int) -> list[str]:
-    """Command line of the server."""
+def arguments(port: int, workers: int) -> list[str]:
+    """Command line of a server with so many processes that answer."""
     return [
         *("granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "1", "--no-ws", "serving_api.app:app"),
+        *("--workers", str(workers), "--no-ws", "serving_api.app:app"),
     ]
 
 

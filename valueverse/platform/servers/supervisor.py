@@ -72,7 +72,7 @@ class _Program:
     """A Python server: its command line for a port, the setting of that port, and the path that shows it is
     well."""
 
-    arguments: Callable[[int], list[str]]
+    arguments: Callable[[Settings, int], list[str]]
     port: str | None
     health: str = ""
 
@@ -84,16 +84,20 @@ def project() -> Path:
 
 _PROGRAMS = {
     DAGSTER: _Program(
-        lambda port: ["dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"],
+        lambda _settings, port: ["dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"],
         "dagster_port",
         "/server_info",
     ),
-    DAEMON: _Program(lambda _port: ["dagster._daemon", "run", "-w", "workspace.yaml"], None),
-    WORKER: _Program(lambda _port: ["valueverse.services.background.run_worker"], None),
+    DAEMON: _Program(lambda _settings, _port: ["dagster._daemon", "run", "-w", "workspace.yaml"], None),
+    WORKER: _Program(lambda _settings, _port: ["valueverse.services.background.run_worker"], None),
     METRICS: _Program(
-        lambda port: ["valueverse.services.operations.export_metrics", str(port)], "metrics_port", "/metrics"
+        lambda _settings, port: ["valueverse.services.operations.export_metrics", str(port)], "metrics_port", "/metrics"
     ),
-    **{name: _Program(api_services.arguments, f"{name}_port", "/healthz") for name in (API, *api_services.BESIDE)},
+    API: _Program(lambda settings, port: api_services.arguments(port, settings.api_workers), f"{API}_port", "/healthz"),
+    **{
+        name: _Program(lambda _settings, port: api_services.arguments(port, 1), f"{name}_port", "/healthz")
+        for name in api_services.BESIDE
+    },
 }
 
 _BEATS = {
@@ -233,7 +237,7 @@ def _start_program(settings: Settings, name: str, *, split: bool) -> tuple[proce
     if record is not None and processes.alive(record):
         return record, False
     program = _PROGRAMS[name]
-    module = program.arguments(0)[0].partition(".")[0]
+    module = program.arguments(settings, 0)[0].partition(".")[0]
     if importlib.util.find_spec(module) is None:
         raise RefusalError("not_installed", f"the package {module} is missing: run `make setup`")
     details = {}
@@ -256,7 +260,7 @@ def _start_program(settings: Settings, name: str, *, split: bool) -> tuple[proce
             processes.ports(settings.run),
         )
         details["port"] = str(port)
-    command = [sys.executable, "-m", *program.arguments(int(details.get("port", "0")))]
+    command = [sys.executable, "-m", *program.arguments(settings, int(details.get("port", "0")))]
     record = processes.spawn(
         name, processes.Launch(command, environment, project()), settings.logs / f"{name}.log", details
     )
