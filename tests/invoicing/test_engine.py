@@ -331,6 +331,14 @@ def test_a_document_has_exactly_the_contracts_fields() -> None:
     assert document["issued_on"] == "2023-12-02"
 
 
+def test_an_invoice_that_closes_as_a_day_of_25_hours_begins_is_issued_a_day_later() -> None:
+    acme = world(fees=[fee()], period={"unit": "month", "align": "anniversary"})
+    acme.start("2024-09-26T22:00:00+00:00", timezone="Europe/Berlin")
+    (document,) = acme.documents("2024-09-26", "2024-11-01")
+    assert document["period"]["to"] == "2024-10-26T22:00:00Z"
+    assert (document["issued_on"], document["due_on"]) == ("2024-10-28", "2024-11-27")
+
+
 def test_the_hash_covers_the_content_and_not_the_number() -> None:
     acme = world(fees=[fee()])
     acme.start("2023-11-01")

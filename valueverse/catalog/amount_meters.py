@@ -15,7 +15,8 @@ AMOUNT_MARK = "$"
 
 
 def amount_meter_key(meter: str, path: str) -> str:
-    """The meter that sums the amounts at ``path`` of the events that ``meter`` counts."""
+    """The meter that sums the amounts at ``path`` of the events that ``meter`` counts: an event without a value for
+    that one has no amount either (``metering.usage``)."""
     return f"{meter}{AMOUNT_MARK}{path}"
 
 

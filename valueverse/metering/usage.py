@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog import all_meters
+from valueverse.catalog import AMOUNT_MARK, all_meters
 from valueverse.events import LONGEST_KEY, resolve_amendments
 from valueverse.formula import at_path, compile_condition, compile_member, compile_value, extract, parse_path, paths_in
 from valueverse.metering.usage_status import AWAITING_ORIGINAL, NO_METER, NO_VALUE, OK, TOO_LONG, VOID
@@ -163,13 +163,16 @@ def _metered(part: pl.DataFrame, meters: tuple[tuple[str, MeterRule], ...]) -> l
     read = _values(part, carried, [rule for _, rule in meters]).select(*carried, *columns)
     frames = []
     untaken = pl.lit(value=True)
+    places = {key: index for index, (key, _) in enumerate(meters)}
     for index, (key, rule) in enumerate(meters):
         taken = pl.col(f"{index}.taken")
         if rule.where is not None:
             untaken &= ~taken
         else:
             untaken = pl.lit(value=False)
-        frames.append(_rows_of(read.filter(taken) if rule.where is not None else read, index, key))
+        # An amount counts where the meter that it stands beside counts the event (amount_meters).
+        counting = places.get(key.partition(AMOUNT_MARK)[0], index)
+        frames.append(_rows_of(read.filter(taken) if rule.where is not None else read, key, index, counting))
     return [*frames, _unmetered(read.filter(untaken))]
 
 
@@ -190,13 +193,14 @@ def _values(part: pl.DataFrame, carried: list[str], rules: list[MeterRule]) -> p
     return pl.concat([values.filter(~again), rewritten.select(columns)])
 
 
-def _rows_of(read: pl.DataFrame, index: int, key: str) -> pl.DataFrame:
-    fits = pl.col(f"{index}.fits")
+def _rows_of(read: pl.DataFrame, key: str, index: int, counting: int) -> pl.DataFrame:
+    """USAGE of the meter at a place; it has a value where the meter at ``counting`` has one too."""
+    fits, has_value = (pl.col(f"{index}.{name}") & pl.col(f"{counting}.{name}") for name in ("fits", "present"))
     own = {
         name: pl.when(fits).then(f"{index}.{name}").otherwise(pl.lit("" if name == "dimensions" else None, USAGE[name]))
         for name in ("value", "text_value", "operation", "dimensions")
     }
-    present = pl.when(pl.col(f"{index}.present")).then(pl.lit(OK)).otherwise(pl.lit(NO_VALUE))
+    present = pl.when(has_value).then(pl.lit(OK)).otherwise(pl.lit(NO_VALUE))
     status = pl.when(fits).then(present).otherwise(pl.lit(TOO_LONG))
     return read.select(*_CARRIED, meter=pl.lit(key), **own, status=status).select(USAGE.names())
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 MOST_READ = 4096
 """Bytes of an answer's body that are read."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that is assigned of IPv6 for the public Internet (RFC 4291 and the registry of IANA)."""
+_RESERVED = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")))
+"""Beside what Python's tables, which differ between versions, know as not public: IETF protocols, relays of 6to4, and
+the address at which Azure's hosts serve their guests."""
 
 
 class ForbiddenAddressError(Exception):
@@ -34,12 +39,18 @@ async def resolve(host: str, port: int) -> list[str]:
 def is_public(address: str) -> bool:
     """Whether an address, and one of IPv4 that it carries inside, is one of the public Internet."""
     one = ipaddress.ip_address(address.partition("%")[0])
-    inside: list[ipaddress.IPv4Address | ipaddress.IPv6Address | None] = [one]
-    if isinstance(one, ipaddress.IPv6Address):
-        inside += [one.ipv4_mapped, one.sixtofour, *(one.teredo or ())]
-        if one in _NAT64:
-            inside.append(ipaddress.IPv4Address(int(one) & 0xFFFFFFFF))
-    return all(part is None or (part.is_global and not part.is_multicast) for part in inside)
+    if isinstance(one, ipaddress.IPv4Address):
+        return _is_public(one)
+    if one.ipv4_mapped is not None:
+        return _is_public(one.ipv4_mapped)
+    if one in _NAT64:
+        return _is_public(ipaddress.IPv4Address(int(one) & 0xFFFFFFFF))
+    inside = (one.sixtofour, *(one.teredo or ()))
+    return one in _UNICAST and one.is_global and all(part is None or _is_public(part) for part in inside)
+
+
+def _is_public(address: ipaddress.IPv4Address) -> bool:
+    return address.is_global and not address.is_multicast and not any(address in network for network in _RESERVED)
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
@@ -100,7 +111,7 @@ def is_address(url: str, *, private: bool) -> bool:
     fragment, of at most 2000 letters of ASCII."""
     try:
         parts = urlsplit(url)
-        whole = bool(parts.hostname) and parts.username is None and not parts.fragment and (parts.port or 1) <= 65_535
+        whole = bool(parts.hostname) and parts.username is None and not parts.fragment and parts.port != 0
     except ValueError:
         return False
     schemes = ("https", "http") if private else ("https",)
@@ -111,7 +122,7 @@ def is_address(url: str, *, private: bool) -> bool:
 def states_private_address(url: str) -> bool:
     """Whether the host of an address (``is_address``) is a number that is not public; names are judged when they are
     connected to."""
-    host = urlsplit(url).hostname or ""
+    host = (urlsplit(url).hostname or "").removesuffix(".")
     try:
         number = str(ipaddress.ip_address(host))
     except ValueError:

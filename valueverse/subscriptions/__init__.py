@@ -17,7 +17,7 @@ from valueverse.subscriptions.timeline import (
     build_timeline,
     starts_of_unknown_customers,
 )
-from valueverse.subscriptions.zones import DateOrExpr, local_date, local_midnight
+from valueverse.subscriptions.zones import DateOrExpr, local_date, local_later, local_midnight
 
 __all__ = [
     "CUSTOMER_TYPES",
@@ -33,6 +33,7 @@ __all__ = [
     "exact_text",
     "known_events",
     "local_date",
+    "local_later",
     "local_midnight",
     "number_field",
     "overlapping_periods",

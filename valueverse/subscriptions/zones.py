@@ -81,3 +81,22 @@ def local_date(frame: pl.DataFrame, instant: pl.Expr, zone: str, name: str) -> p
         return rows.with_columns(instant.dt.convert_time_zone(key).dt.date().alias(name))
 
     return _per_zone(frame, zone, dated)
+
+
+def local_later(frame: pl.DataFrame, instant: str, seconds: str, zone: str, name: str) -> pl.DataFrame:
+    """Add ``name``: the UTC instant that lies ``seconds`` after ``instant`` (columns), whole days of them by the local
+    calendar: a day of 23 or 25 hours is one day (billing.md, Proration)."""
+    if frame.is_empty():
+        return frame.with_columns(pl.lit(None, INSTANT).alias(name))
+    days, rest = pl.col(seconds) // _SECONDS_PER_DAY, pl.duration(seconds=pl.col(seconds) % _SECONDS_PER_DAY)
+    absolute = pl.col(instant) + pl.duration(seconds=pl.col(seconds))
+
+    def later(rows: pl.DataFrame, key: str) -> pl.DataFrame:
+        clock = pl.col(instant).dt.convert_time_zone(key).dt.replace_time_zone(None) + pl.duration(days=days)
+        # The clock shows the time never where it goes forward over it, and twice where it goes back.
+        shown = clock.dt.replace_time_zone(key, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+        return rows.with_columns(
+            pl.when(days == 0).then(absolute).otherwise(pl.coalesce(shown + rest, absolute)).alias(name)
+        )
+
+    return _per_zone(frame, zone, later)

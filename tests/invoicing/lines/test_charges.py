@@ -190,14 +190,14 @@ def test_usage_charged_in_advance_is_billed_with_the_period_that_it_fell_into() 
     assert january(acme)["total"] == "5.00"
 
 
-def _carried(acme: World, events: list[tuple[str, str, str | None]]) -> dict[str, Any]:
+def _carried(acme: World, events: list[tuple[str, str | None, str | None]]) -> dict[str, Any]:
     """The January invoice of raw events (region, n, cost), read from data by the catalog's own meters."""
     rows = [
         dict.fromkeys(EVENTS)
         | {
             "tenant": "acme", "source": "test", "id": str(number), "type": "used", "customer": "c1",
             "time": instant("2024-01-05"), "event_date": date(2024, 1, 5), "received_at": instant("2024-01-05"),
-            "data": json.dumps({"region": region, "n": n} | ({} if cost is None else {"cost": cost})),
+            "data": json.dumps({"region": region} | {k: v for k, v in {"n": n, "cost": cost}.items() if v is not None}),
         }
         for number, (region, n, cost) in enumerate(events)
     ]  # fmt: skip
@@ -223,6 +223,14 @@ def test_a_dynamic_charge_bills_the_amounts_that_its_events_carry() -> None:
         ("rest", "0.01", "1", 1),
         ("rest", "7.50", "10", 2),
     ]
+
+
+def test_a_dynamic_charge_bills_no_amount_of_an_event_that_its_meter_does_not_count() -> None:
+    acme = world(charge(price={"model": "dynamic", "amount": "cost"}))
+    acme.start("2024-01-01")
+    found = _carried(acme, [("eu", "1", "2.00"), ("eu", None, "100.00"), ("eu", "no number", "50.00")])
+    (line,) = found["lines"]
+    assert (line["amount"], line["quantity"], line["event_count"]) == ("2.00", "1", 1)
 
 
 def test_an_override_cannot_make_a_price_read_another_amount() -> None:

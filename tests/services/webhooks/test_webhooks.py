@@ -290,7 +290,8 @@ def test_endpoints_and_deliveries_of_another_tenant_are_unknown(world: Settings)
     ["http://example.com/", "ftp://example.com/", "https://", "https://user:pw@example.com/", "https://example.com/#x",
      "https://example.com:99999/", "https://exa mple.com/", "HTTPS://example.com/",
      "https://example.com/" + "x" * 2000, "example.com", "https://[::1", "https://[::1]/", "https://169.254.169.254/",
-     "https://10.0.0.1:8443/x", "https://2130706433/", "https://0x7f.1/", "https://[::ffff:127.0.0.1]/"],
+     "https://10.0.0.1:8443/x", "https://2130706433/", "https://0x7f.1/", "https://[::ffff:127.0.0.1]/",
+     "https://127.0.0.1./", "https://example.com:0/"],
 )  # fmt: skip
 def test_an_address_that_no_notification_can_go_to_is_refused(settings: Settings, url: str) -> None:
     with pytest.raises(RefusalError) as caught:

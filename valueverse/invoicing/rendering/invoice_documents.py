@@ -15,7 +15,7 @@ from valueverse.invoicing.rules import CORRECTION, RULES_VERSION
 from valueverse.money import minor_text, plain_text, with_decimals
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.schemas.types import EXACT
-from valueverse.subscriptions import local_date
+from valueverse.subscriptions import local_date, local_later
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,9 +56,9 @@ def invoices_of(
         .join(zones, on=INVOICE, how="left", maintain_order="left")
         .join(tenants.select("tenant", "grace_seconds", _due_days()), on="tenant", how="left", maintain_order="left")
         .with_columns(_closed(known_at).alias("close"))
-        .with_columns((pl.col("close") + pl.duration(seconds=pl.col("grace_seconds"))).alias("finalise_after"))
     )
-    dated = local_date(totals, pl.col("finalise_after"), "timezone", "issued_on")
+    ended = local_later(totals, "close", "grace_seconds", "timezone", "finalise_after")
+    dated = local_date(ended, pl.col("finalise_after"), "timezone", "issued_on")
     known = pl.col("close") if known_at is None else known_at_of_tenant(known_at)
     return dated.with_columns(
         known.alias("events_known_at"), (pl.col("issued_on") + pl.duration(days="due_days")).alias("due_on")
