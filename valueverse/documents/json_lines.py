@@ -51,7 +51,8 @@ def decode_line(text: str) -> Any:
     except RecursionError as error:
         raise RefusalError("malformed", "nested without end; flatten it") from error
     except ValueError as error:
-        raise RefusalError("malformed", f"not JSON: {encodable(str(error)[:120])}") from error
+        cure = "; end every line with a line feed, or every one with a carriage return" if "\r" in text.strip() else ""
+        raise RefusalError("malformed", f"not JSON: {encodable(str(error)[:120])}{cure}") from error
 
 
 def check_values(

@@ -11,6 +11,7 @@ import pyarrow as pa
 from valueverse.errors import RefusalError
 from valueverse.events import LARGEST_EVENT
 from valueverse.landing.json_lists import BrokenListError, is_one_value, list_elements
+from valueverse.landing.streams import with_line_ends, without_marks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,7 @@ ENCODINGS = {"": None, "identity": None, "gzip": "gzip", "x-gzip": "gzip", "zstd
 """Content-Encoding -> codec."""
 _LONGEST = 2 * LARGEST_EVENT
 _BLOCK = 2**20
-_BOM = "\ufeff"
+_NO_JSON = "the body is no JSON; an event on each line is application/x-ndjson"
 _LINE_ENDS = re.compile(r"[\r\n]")
 Form = Literal["json", "lines"]
 
@@ -64,8 +65,10 @@ def event_texts(body: bytes, form: Form) -> list[str]:
     Raises:
         RefusalError: ``malformed_body``: nothing of it can be an event; ``too_many_events``.
     """
-    text = _decoded(body)
-    texts = _of_lines(text) if form == "lines" else _of_document(text)
+    if form == "lines":
+        texts = _of_lines(_decoded(b"".join(with_line_ends(iter([body])))))
+    else:
+        texts = _of_document(_decoded(body))
     if not any(one.startswith("{") for one in texts):
         raise RefusalError("malformed_body", "the body holds no event: an event is a JSON object", "body")
     return texts
@@ -86,12 +89,10 @@ def binary_event(attributes: Mapping[str, str], data: bytes) -> str:
 
 def _decoded(body: bytes) -> str:
     try:
-        text = body.decode().strip()
+        return without_marks(body).decode().strip()
     except UnicodeDecodeError as error:
-        raise RefusalError("malformed_body", f"byte {error.start} of the body is no UTF-8", "body") from error
-    while text.startswith(_BOM):
-        text = text.removeprefix(_BOM).strip()
-    return text
+        place = error.start + len(body) - len(error.object)
+        raise RefusalError("malformed_body", f"byte {place} of the body is no UTF-8", "body") from error
 
 
 def _of_lines(text: str) -> list[str]:
@@ -108,7 +109,7 @@ def _of_lines(text: str) -> list[str]:
 def _of_document(text: str) -> list[str]:
     if not text.startswith("["):
         if len(text) <= LARGEST_EVENT and not is_one_value(text):
-            raise RefusalError("malformed_body", "the body is no JSON", "body")
+            raise RefusalError("malformed_body", _NO_JSON, "body")
         return [_on_one_line(text)]
     texts: list[str] = []
     try:

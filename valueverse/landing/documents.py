@@ -10,7 +10,7 @@ import polars as pl
 from valueverse.events import read_lines, refused_lines
 from valueverse.landing.json_lists import BrokenListError, is_one_value, list_elements
 from valueverse.landing.lines import read_ndjson
-from valueverse.landing.streams import blocks, whole_content
+from valueverse.landing.streams import blocks, whole_content, without_marks
 from valueverse.schemas.events import PARSED_LINES
 
 if TYPE_CHECKING:
@@ -20,21 +20,18 @@ if TYPE_CHECKING:
 _LARGEST = 256 * 2**20
 """Bytes of a file that is one JSON value: a list is read as a whole."""
 _CHUNK = 50_000
-_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(.?)", re.DOTALL)
+_LINE_END = re.compile(rb"[\r\n]")
 _LINES = PARSED_LINES.part("line", "raw")
 
 
 def read_json(path: Path) -> Iterator[pl.DataFrame]:
     """PARSED_LINES frames of a JSON file."""
-    head = next(blocks(path), b"")
-    found = _START.match(head)
-    if found is not None and found[1] == b"[":
+    head = without_marks(next(blocks(path), b"")).strip()
+    if head.startswith(b"["):
         yield from _read_list(_text(path))
         return
     # Only a file that starts with the first line of an object can be one event over several lines.
-    if b"\n" in head.strip() and not is_one_value(
-        head.lstrip(b"\xef\xbb\xbf \t\r\n").partition(b"\n")[0].decode("utf-8", "replace")
-    ):
+    if len(lines := _LINE_END.split(head, 1)) > 1 and not is_one_value(lines[0].decode("utf-8", "replace")):
         text = _text(path)
         if is_one_value(text):
             yield read_lines(pl.DataFrame({"line": [1], "raw": [text]}, schema=_LINES))
@@ -43,7 +40,7 @@ def read_json(path: Path) -> Iterator[pl.DataFrame]:
 
 
 def _text(path: Path) -> str:
-    return whole_content(path, _LARGEST).decode("utf-8-sig", errors="replace").strip()
+    return without_marks(whole_content(path, _LARGEST)).decode(errors="replace").strip()
 
 
 def _read_list(text: str) -> Iterator[pl.DataFrame]:

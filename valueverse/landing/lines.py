@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events import read_lines, refused_lines
-from valueverse.landing.streams import blocks, whole_lines, with_line_ends
+from valueverse.landing.streams import blocks, whole_lines, with_line_ends, without_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 NO_UTF8 = "the line holds bytes that are no UTF-8; save the file as UTF-8"
-_BOM = b"\xef\xbb\xbf"
 
 
 def read_ndjson(path: Path) -> Iterator[pl.DataFrame]:
@@ -28,7 +27,7 @@ def read_ndjson(path: Path) -> Iterator[pl.DataFrame]:
     with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
         try:
             for block in whole_lines(with_line_ends(blocks(path))):
-                content = block.removeprefix(_BOM) if first == 1 else block
+                content = without_marks(block) if first == 1 else block
                 waiting.append(pool.submit(_read_block, content, first))
                 first += block.count(b"\n")
                 if len(waiting) > pl.thread_pool_size():

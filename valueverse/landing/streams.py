@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -25,6 +26,7 @@ _MOST_EXPANSION = 200
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
 _BEGINS = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
 """The first bytes of a compressed file."""
+_BEFORE = re.compile(rb"\A(?:\xef\xbb\xbf|[ \t\r\n])+")
 _SKIPPABLE = b"\x2a\x4d\x18"
 """Bytes 2 to 4 of a skippable frame, with which a Zstandard file may begin."""
 
@@ -117,12 +119,18 @@ def whole_content(path: Path, most: int) -> bytes:
 
 
 def with_line_ends(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes; files of an old Mac, which end lines with a carriage return alone, get line feeds."""
+    """The same bytes; texts of an old Mac, which end lines with a carriage return alone, get line feeds."""
     old = None
     for part in parts:
         if old is None:
-            old = b"\n" not in part and b"\r" in part
+            old = part.find(b"\n", 0, BLOCK) < 0 and part.find(b"\r", 0, BLOCK) >= 0
         yield part.replace(b"\r", b"\n") if old else part
+
+
+def without_marks(text: bytes) -> bytes:
+    """The same bytes from the first that is said: byte order marks and space before it are dropped, line ends stay, so
+    that lines keep their numbers."""
+    return _BEFORE.sub(lambda found: b"\n" * found[0].count(b"\n"), text)
 
 
 def whole_lines(parts: Iterator[bytes]) -> Iterator[bytes]:

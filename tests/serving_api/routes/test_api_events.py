@@ -74,6 +74,7 @@ FORMS: dict[str, tuple[str | bytes, str | None, dict[str, str], list[str]]] = {
     "a list": (f"[{ONE},\n {TWO}]", "application/json", {}, [ONE, TWO]),
     "a batch": (f" [{ONE},{TWO}] ", BATCH, {}, [ONE, TWO]),
     "lines": (f"\ufeff{ONE}\r\n\n{TWO}", NDJSON, {}, [ONE, TWO]),
+    "lines of an old Mac": (f"{ONE}\r\r{TWO}", NDJSON, {}, [ONE, TWO]),
     "over several lines": (ONE.replace(',"data"', ',\r\n"data"'), BATCH, {}, [ONE.replace(',"data"', ',  "data"')]),
     "gzip": (gzip.compress(ONE.encode()), "application/json", {"content_encoding": "gzip"}, [ONE]),
     "zstd": (pa.compress(TWO.encode(), codec="zstd", asbytes=True), NDJSON, {"content_encoding": "zstd"}, [TWO]),
