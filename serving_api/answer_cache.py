@@ -30,8 +30,6 @@ PATH = "/v1/invoices/{number}"
 """The route whose answers are cached."""
 TTL = 60.0
 """Seconds for which an answer is good, whatever is heard."""
-CHANNEL = "invoices_changed"
-"""What triggers of ``billing.invoice`` and ``billing.invoice_void`` notify, without saying whose it was."""
 _BEAT = 1.0
 """Seconds between looks at whether the connection is alive."""
 _DEAF = 3.0
@@ -149,7 +147,9 @@ class Listening:
         """Until the connection is lost."""
         connection = await self._connect()
         try:
-            await connection.add_listener(CHANNEL, lambda *_: self._cache.clear())
+            # Triggers of invoices and voids notify on it, without saying whose it was; no other login knows its name.
+            channel = await connection.fetchval("select api.answer_channel()")
+            await connection.add_listener(channel, lambda *_: self._cache.clear())
             # What changed before it listened was not heard.
             self._cache.clear()
             while True:

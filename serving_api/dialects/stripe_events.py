@@ -73,7 +73,7 @@ async def stripe_session(request: Request) -> Response:
     # A session like others, whose refresh token nobody gets: it ends with its access token.
     nobodys = digest(new_token(identity.tenant, REFRESH))
     session = Identity(identity.tenant, identity.key_prefix, frozenset({"events:write"}), uuid.uuid4())
-    named = (identity.key_prefix, session.family, nobodys, lifetime, lifetime)
+    named = (identity.key_prefix, session.family, nobodys, lifetime, lifetime, request.scope["exchange"].request_id)
     await service.database.call("open_session", identity.tenant, *named)
     return answer(
         {

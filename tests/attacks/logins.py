@@ -86,7 +86,7 @@ def other_databases_are_shut(logins: Logins) -> list[str]:
 
 
 _CHANGING_NOTHING = (
-    "open_session('nobody', 'no', gen_random_uuid(), 'x', '1 h', '1 h')",
+    "open_session('nobody', 'no', gen_random_uuid(), 'x', '1 h', '1 h', '')",
     "close_session('acme', gen_random_uuid(), '')",
     "open_portal_session('acme', 'no', gen_random_uuid(), 'x', '1 h', '1 h', '')",
 )  # fmt: skip

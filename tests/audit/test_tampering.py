@@ -120,6 +120,38 @@ def _foreign_checkpoint() -> Bundle:
     return _changed(checkpoints=[_note(ENTRIES, "valueverse/audit/globex")])
 
 
+NOTES = list(WHOLE.checkpoints)
+
+
+def _file_gone() -> Bundle:
+    return _changed(checkpoints=[], stored=NOTES)
+
+
+def _file_shortened() -> Bundle:
+    return _changed(checkpoints=NOTES[:1], stored=NOTES)
+
+
+def _file_of_another_tenant() -> Bundle:
+    return _changed(checkpoints=[_note(ENTRIES, "valueverse/audit/globex")], stored=NOTES)
+
+
+def _file_and_last_entries_gone() -> Bundle:
+    return dataclasses.replace(_truncated(), checkpoints=[], stored=NOTES)
+
+
+def _file_shortened_with_the_entries() -> Bundle:
+    return dataclasses.replace(_with(ENTRIES[:3]), checkpoints=NOTES[:1], stored=NOTES)
+
+
+def _stored_notes_and_last_entries_gone() -> Bundle:
+    return dataclasses.replace(_truncated(), stored=())
+
+
+def _stored_note_forged() -> Bundle:
+    other = Ed25519PrivateKey.generate()
+    return _changed(stored=[*NOTES, sign_checkpoint(Checkpoint(ORIGIN, 9, bytes(32)), other)])
+
+
 def _row_without_chain() -> Bundle:
     return _changed(chain=WHOLE.chain[:-1])
 
@@ -164,6 +196,13 @@ TAMPERED: dict[Callable[[], Bundle], set[str]] = {
     _not_canonical: {"entry"},
     _old_checkpoint_again: {"checkpoint"},
     _foreign_checkpoint: {"checkpoint"},
+    _file_gone: {"checkpoint"},
+    _file_shortened: {"checkpoint"},
+    _file_of_another_tenant: {"checkpoint"},
+    _file_and_last_entries_gone: {"checkpoint"},
+    _file_shortened_with_the_entries: {"checkpoint"},
+    _stored_notes_and_last_entries_gone: {"checkpoint"},
+    _stored_note_forged: {"checkpoint"},
     _row_without_chain: {"chain"},
     _node_changed: {"tree"},
     _node_removed: {"tree"},
@@ -175,7 +214,8 @@ TAMPERED: dict[Callable[[], Bundle], set[str]] = {
 
 def test_an_untouched_log_holds() -> None:
     assert verify_bundle(WHOLE, KEY.public_key()) == []
-    assert verify_bundle(_changed(nodes=_stored(ENTRIES)), KEY.public_key()) == []
+    assert verify_bundle(_changed(nodes=_stored(ENTRIES), stored=NOTES), KEY.public_key()) == []
+    assert verify_bundle(_changed(stored=NOTES[:1]), KEY.public_key()) == [], "stored after it is written outside"
 
 
 @pytest.mark.parametrize("tamper", TAMPERED, ids=lambda one: one.__name__.strip("_"))

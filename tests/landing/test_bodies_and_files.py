@@ -69,12 +69,12 @@ def test_a_body_and_a_file_with_the_same_bytes_hold_the_same_events(
     assert of_file["message"].to_list() == of_body["message"].to_list()
 
 
-def test_what_ends_lines_in_two_ways_is_told_the_cure() -> None:
+def test_a_line_with_two_kinds_of_ends_names_the_cure() -> None:
     [text, _] = event_texts(ONE + b"\r" + TWO + b"\n" + THREE, "lines")
     [message] = read_lines(pl.DataFrame({"line": [1], "raw": [text]}))["message"]
     assert "end every line with a line feed, or every one with a carriage return" in message
 
 
-def test_lines_that_are_sent_as_a_document_are_told_their_media_type() -> None:
+def test_lines_that_are_sent_as_a_document_name_their_media_type() -> None:
     with pytest.raises(RefusalError, match=r"an event on each line is application/x-ndjson"):
         event_texts(ONE + b"\r\n" + TWO, "json")

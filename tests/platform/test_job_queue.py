@@ -235,6 +235,13 @@ async def test_a_job_that_is_cancelled_ends_and_one_of_a_stopped_worker_begins_a
     work.begun.clear()
     running = asyncio.create_task(work.worker(world).run())
     await work.begun.wait()
+    # Every login of the database may notify: neither an order to end the job nor what is no JSON ends anything.
+    with connect(world, "builder", autocommit=True) as connection:
+        job = value_of(connection, "select max(id) from queue.procrastinate_jobs")
+        for payload in (f'{{"type":"abort_job_requested","job_id":{job}}}', "no JSON", ""):
+            connection.execute(f"""notify "procrastinate_queue_v1#{QUEUE}", '{payload}'""")
+    await asyncio.sleep(0.5)
+    assert left(world)[1] == ("birch", "doing", 0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

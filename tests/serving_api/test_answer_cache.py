@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
+from psycopg.errors import InsufficientPrivilege
 
 from serving_api.answer_cache import Answer, AnswerCache
 from serving_api.database import Database
@@ -183,13 +184,41 @@ async def test_an_invoice_that_is_voided_is_answered_so_and_nothing_is_cached_th
         connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where usename = 'valueverse_api' and datname = current_database() and query in ('select 1', 'LISTEN ')"
-            " or query ilike 'listen %invoices_changed%'"
+            " or query ilike 'listen %answers_%'"
         )
     await until(lambda: answers.changes > changes)
     answers._heard = float("-inf")
     assert (await api.client.get(PATH.format("cedar"), headers=reader)).status_code == 200
     assert len(looked_up) == 3
     await until(lambda: answers._heard > time.monotonic() - 1)
+
+
+@pytest.mark.security
+async def test_no_other_login_of_the_database_empties_what_is_cached(
+    api: Api, looked_up: list[tuple[str, ...]], module_settings: Settings
+) -> None:
+    service, reader = api.app.state.service, bearer(api.token("birch", "billing:read"))
+    [(channel,)] = await service.database.call("answer_channel")
+    assert (await api.client.get(PATH.format("birch"), headers=reader)).status_code == 200
+    changes = service.answers.changes
+    with connect(module_settings, "builder", autocommit=True) as other:
+        for question in ("select * from auth.answer_channel", "select api.answer_channel()"):
+            with pytest.raises(InsufficientPrivilege):
+                other.execute(question)
+        written = (
+            "select count(*) from pg_proc where position(%(name)s in prosrc) > 0",
+            "select count(*) from pg_trigger where position(%(name)s in pg_get_triggerdef(oid)) > 0",
+            "select count(*) from pg_stat_activity where position(%(name)s in query) > 0 and pid <> pg_backend_pid()",
+        )
+        for question in written:
+            assert other.execute(question, {"name": channel}).fetchone() == (0,), question
+        for name in ("invoices_changed", "answers_changed"):
+            other.execute(f"notify {name}".encode())
+    heard = service.answers._heard
+    await until(lambda: service.answers._heard > heard)
+    assert service.answers.changes == changes
+    assert (await api.client.get(PATH.format("birch"), headers=reader)).status_code == 200
+    assert len(looked_up) == 1
 
 
 async def test_memory_is_bounded_and_an_answer_that_was_read_before_a_change_is_not_cached() -> None:

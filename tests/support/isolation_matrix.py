@@ -76,7 +76,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "audit_nodes": ("'{0,1}', '{0,0}'", []),
         "customer_known": ("%s", [customer]),
         "usage": ("%s, null, null, null, null, null, null, null, 1000", [customer]),
-        "open_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h'", [f"prefix of {owner}"]),
+        "open_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h', ''", [f"prefix of {owner}"]),
         "refresh_session": ("%s, 'new', '1 h', '0 s', ''", [f"hash of {owner}"]),
         "receive_events": (
             "gen_random_uuid(), now(), %s, 1, 1, %s, 'root', 'key', '', true",

@@ -32,6 +32,7 @@ class Bundle:
         chain: the chain hash stored beside each entry.
         checkpoints: signed notes, oldest first, as they were found outside of the database.
         nodes: the stored nodes of the tree, by level and place; None: of a log outside of the database.
+        stored: signed notes that are in the database too: each was written outside of it first.
     """
 
     tenant: str
@@ -40,6 +41,7 @@ class Bundle:
     chain: Sequence[bytes]
     checkpoints: Sequence[str]
     nodes: Sequence[tuple[Node, bytes]] | None = None
+    stored: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def verify_bundle(bundle: Bundle, key: Ed25519PublicKey) -> list[Finding]:
         *_entry_findings(bundle),
         *_chain_findings(bundle),
         *_node_findings(bundle),
-        *_checkpoint_findings(bundle, key),
+        *_checkpoint_findings(bundle, bundle.checkpoints, key),
+        *_lost_checkpoint_findings(bundle, key),
     ]
 
 
@@ -117,10 +120,21 @@ def _node_findings(bundle: Bundle) -> Iterator[Finding]:
             return
 
 
-def _checkpoint_findings(bundle: Bundle, key: Ed25519PublicKey) -> Iterator[Finding]:
+def _lost_checkpoint_findings(bundle: Bundle, key: Ed25519PublicKey) -> Iterator[Finding]:
+    """Signed notes of the database that are not outside of it (any more), and what of the entries they do not cover."""
+    outside = set(bundle.checkpoints)
+    lost = [note for note in bundle.stored if note not in outside]
+    if lost:
+        sizes = [one.size for note in lost if isinstance(one := _read(note, key, bundle.origin), Checkpoint)]
+        reason = f"{len(lost)} checkpoints that were signed are not outside of the database: bring back the file"
+        yield Finding("checkpoint", max(sizes, default=0), reason)
+        yield from _checkpoint_findings(bundle, lost, key)
+
+
+def _checkpoint_findings(bundle: Bundle, notes: Sequence[str], key: Ed25519PublicKey) -> Iterator[Finding]:
     leaves = [leaf_hash(entry) for entry in bundle.entries]
     newest = 0
-    stated = [_read(note, key, bundle.origin) for note in bundle.checkpoints]
+    stated = [_read(note, key, bundle.origin) for note in notes]
     # Together: a log that is signed every few minutes has as many checkpoints as entries.
     roots = roots_at(leaves, [one.size for one in stated if isinstance(one, Checkpoint)])
     for checkpoint in stated:

@@ -128,7 +128,7 @@ def with_line_ends(parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def without_marks(text: bytes) -> bytes:
-    """The same bytes from the first that is said: byte order marks and space before it are dropped, line ends stay, so
+    """The same bytes from the first character on: byte order marks and space before it are dropped, line ends stay, so
     that lines keep their numbers."""
     return _BEFORE.sub(lambda found: b"\n" * found[0].count(b"\n"), text)
 

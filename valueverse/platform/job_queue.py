@@ -39,6 +39,7 @@ from valueverse.platform.telemetry import tracing
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from procrastinate.connector import Notify
     from procrastinate.jobs import Job as StoredJob
 
     from valueverse.platform.settings import Settings
@@ -50,6 +51,7 @@ _GRACE = 8
 _STAY_HOURS = 30 * 24
 """How long jobs that were given up or cancelled stay."""
 _PAUSE = 2
+_LOOK = '{"type": "job_inserted"}'
 _AWAY = (ConnectorException, psycopg.Error, OSError)
 _RANDOM = secrets.SystemRandom()
 
@@ -126,6 +128,20 @@ class _Waits(procrastinate.BaseRetryStrategy):
         )
 
 
+class _Connector(procrastinate.PsycopgConnector):
+    """Every login of the database may notify: what is heard makes a worker look for jobs, and nothing else.
+
+    Which job is to be ended, a worker reads from the table of jobs (``abort_job_polling_interval``).
+    """
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        async def heard(*, channel: str, payload: str) -> None:
+            del payload
+            await on_notification(channel=channel, payload=_LOOK)
+
+        await super().listen_notify(heard, channels)
+
+
 class Worker:
     """Does jobs.
 
@@ -175,11 +191,8 @@ class Worker:
         options = {"options": "-c search_path=queue -c timezone=UTC", "application_name": "valueverse-worker"}
         # Each queue keeps one to listen.
         url, size = self._settings.postgres_url("builder"), 2 * len(self._at_once) + 2
-        app = procrastinate.App(
-            connector=procrastinate.PsycopgConnector(
-                conninfo=url, kwargs=options, min_size=1, max_size=size, timeout=10
-            )
-        )
+        connector = _Connector(conninfo=url, kwargs=options, min_size=1, max_size=size, timeout=10)
+        app = procrastinate.App(connector=connector)
         for kind in self._kinds.values():
             task = app.task(name=kind.task, queue=kind.queue, retry=_Waits(kind), pass_context=True)
             task(partial(self._attempt, kind))

@@ -44,7 +44,8 @@ async def open_session(request: Request) -> Response:
     identity = await identity_of_key(request, key)
     tenant, prefix = identity.tenant, identity.key_prefix
     refresh = new_token(tenant, REFRESH)
-    await service.database.call("open_session", tenant, prefix, identity.family, digest(refresh), IDLE, LIFETIME)
+    named = (prefix, identity.family, digest(refresh), IDLE, LIFETIME, request.scope["exchange"].request_id)
+    await service.database.call("open_session", tenant, *named)
     service.log.info("session opened", tenant=tenant, key=prefix, family=str(identity.family))
     return answered_session(service, identity, refresh)
 

@@ -157,7 +157,15 @@ def test_a_checkpoint_is_written_once_per_growth(seeded: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["update audit.entry set entry = entry", "delete from audit.entry", "truncate audit.entry"]
+    "statement",
+    [
+        "update audit.entry set entry = entry",
+        "delete from audit.entry",
+        "truncate audit.entry",
+        "update audit.checkpoint set note = ''",
+        "delete from audit.checkpoint",
+        "truncate audit.checkpoint",
+    ],
 )
 def test_nobody_changes_entries_even_as_a_superuser_without_taking_the_trigger_away(
     seeded: Settings, statement: str
@@ -222,6 +230,75 @@ def test_the_layer_that_is_named_finds_it(seeded: Settings, what: str) -> None:
     _as_owner(seeded, *statements)
     assert _layers(seeded) == layers
     assert _layers(seeded, "birch") == set()
+
+
+def _lose_file(file: Path) -> None:
+    file.unlink()
+
+
+def _empty_file(file: Path) -> None:
+    file.write_text("")
+
+
+def _older_backup(file: Path) -> None:
+    text = file.read_text()
+    file.write_text(text[: text.index("\nvalueverse/audit/") + 1])
+
+
+def _file_of_birch(file: Path) -> None:
+    shutil.copy(file.with_name("birch.checkpoints"), file)
+
+
+LAST = (f"delete {_MINE} and sequence = (select max(sequence) {_MINE})", *_REBUILD)
+
+
+@pytest.mark.parametrize("statements", [(), LAST], ids=["entries as they were", "the last entry deleted"])
+@pytest.mark.parametrize("lose", [_lose_file, _empty_file, _older_backup, _file_of_birch])
+def test_checkpoints_that_are_gone_from_outside_of_the_database_are_found_and_nothing_is_signed(
+    seeded: Settings, lose: Callable[[Path], object], statements: tuple[str, ...]
+) -> None:
+    with connect(seeded, "builder") as connection:
+        issue_api_key(connection, ACME)
+    sign_log(seeded, whole=False)
+    assert len(notes(seeded, ACME)) == 2
+    assert verify_log(seeded, ACME)[1] == []
+    lose(seeded.audit_dir / f"{ACME}.checkpoints")
+    _as_owner(seeded, *statements)
+    found = verify_log(seeded, ACME)[1]
+    assert {one.layer for one in found} == {"checkpoint"}
+    assert any("bring back the file" in one.reason for one in found)
+    assert any("entries are missing" in one.reason for one in found) == bool(statements)
+    with connect(seeded, "builder") as connection:
+        issue_api_key(connection, ACME)
+    assert sign_log(seeded, whole=False).signed == {}
+
+
+def test_a_log_whose_entries_file_and_stored_checkpoints_are_gone_fails_against_a_note_that_somebody_holds(
+    seeded: Settings, tmp_path: Path
+) -> None:
+    note = tmp_path / "note"
+    note.write_text(notes(seeded, ACME)[-1], encoding="utf-8")
+    assert verify_log(seeded, ACME, note)[1] == []
+    (seeded.audit_dir / f"{ACME}.checkpoints").unlink()
+    with connect(seeded, "admin") as connection:
+        connection.execute("drop trigger insert_only on audit.checkpoint")
+        connection.execute("delete from audit.checkpoint where tenant_id = 'acme'")
+    _as_owner(seeded, *LAST)
+    assert verify_log(seeded, ACME)[1] == [], "nothing is left to compare with: docs/audit.md says so"
+    assert [one.layer for one in verify_log(seeded, ACME, note)[1]] == ["checkpoint"]
+
+
+def test_checkpoints_of_before_the_database_stored_them_are_stored_with_the_next(seeded: Settings) -> None:
+    with connect(seeded, "admin") as connection:
+        connection.execute("alter table audit.checkpoint disable trigger insert_only")
+        connection.execute("delete from audit.checkpoint")
+        connection.execute("alter table audit.checkpoint enable always trigger insert_only")
+    assert verify_log(seeded, ACME)[1] == []
+    with connect(seeded, "builder") as connection:
+        issue_api_key(connection, ACME)
+    sign_log(seeded, whole=False)
+    assert list(read_log(seeded, ACME).stored) == notes(seeded, ACME)
+    assert len(notes(seeded, ACME)) == 2
 
 
 def _export(settings: Settings, folder: Path, **changed: Any) -> Path:
@@ -321,30 +398,33 @@ def test_a_tenant_without_a_log_is_refused_with_the_name_that_was_meant(seeded: 
     assert (refused.value.code, refused.value.suggestion) == ("no_audit_log", "acme")
 
 
-@pytest.mark.parametrize("hindrance", ["unreadable", "unwritable"])
-def test_checkpoints_of_one_tenant_that_are_unusable_stop_no_other_tenants(seeded: Settings, hindrance: str) -> None:
-    tenants = sorted(billing_rows.TENANTS)
+@pytest.mark.parametrize(("hindrance", "hindered"), [("unreadable", ACME), ("unwritable", "newcomer")])
+def test_checkpoints_of_one_tenant_that_are_unusable_stop_no_other_tenants(
+    seeded: Settings, hindrance: str, hindered: str
+) -> None:
+    tenants = sorted({*billing_rows.TENANTS, hindered})
     with connect(seeded, "builder") as connection:
         for tenant in tenants:
             issue_api_key(connection, tenant)
-    file = seeded.audit_dir / f"{ACME}.checkpoints"
-    before = file.read_text()
-    file.unlink()
+    file = seeded.audit_dir / f"{hindered}.checkpoints"
+    before = file.read_text() if file.exists() else ""
+    file.unlink(missing_ok=True)
     if hindrance == "unreadable":
         file.mkdir()
     else:
         file.symlink_to(seeded.audit_dir / "nowhere" / "file")
     done = sign_log(seeded, whole=True)
-    assert sorted(done.signed) == [tenant for tenant in tenants if tenant != ACME]
+    assert sorted(done.signed) == [tenant for tenant in tenants if tenant != hindered]
     (found,) = done.findings.iter_rows(named=True)
-    assert (found["tenant"], found["layer"]) == (ACME, "checkpoint")
+    assert (found["tenant"], found["layer"]) == (hindered, "checkpoint")
     assert str(seeded.audit_dir) in found["reason"]
     if hindrance == "unreadable":
         file.rmdir()
     else:
         file.unlink()
     file.write_text(before)
-    assert list(sign_log(seeded, whole=True).signed) == [ACME]
+    assert list(sign_log(seeded, whole=True).signed) == [hindered]
+    assert verify_log(seeded, hindered)[1] == []
 
 
 def test_a_folder_of_checkpoints_that_is_none_is_named(seeded: Settings) -> None:

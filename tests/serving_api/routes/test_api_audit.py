@@ -112,10 +112,12 @@ async def test_a_receipt_proves_what_was_sent_and_is_an_entry_of_the_log(api: Ap
 
 
 async def test_a_sign_in_is_an_entry_with_the_key_that_did_it(api: Api, module_settings: Settings) -> None:
-    await api.sign_in("acme")
+    signed_in = await api.client.post("/v1/sessions", headers=bearer(api.keys["acme"]))
+    of_stripe = await api.client.post("/v2/billing/meter_event_session", headers=bearer(api.keys["acme"]))
     sign_log(module_settings, whole=False)
     opened = [one for one in await _entries(api) if one["action"] == "session.opened"]
-    assert opened[-1]["actor"] == api.keys["acme"].split("_")[1]
+    assert {one["actor"] for one in opened[-2:]} == {api.keys["acme"].split("_")[1]}
+    assert [one["request"] for one in opened[-2:]] == [one.headers["x-request-id"] for one in (signed_in, of_stripe)]
 
 
 @pytest.mark.parametrize(

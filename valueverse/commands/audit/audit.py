@@ -45,7 +45,7 @@ _VERIFY = """Check entries, chain, tree and signed checkpoints of an audit log; 
 With FILE it needs no database: give the public key that you received apart from it by --key, and the newest signed
 note that you hold by --checkpoint. Entries that no checkpoint covers are findings there.
 
-[dim]valueverse audit verify --tenant acme[/dim]
+[dim]valueverse audit verify --tenant acme --checkpoint note[/dim]
 [dim]valueverse audit verify acme-audit.json --key audit-key.pem[/dim]"""
 
 _EXPORT = """Write a tenant's audit log, as far as it is signed, to a file that `audit verify FILE` takes anywhere.
@@ -126,21 +126,24 @@ def _verify(
     tenant: Annotated[str | None, typer.Option("--tenant", help="One tenant's log; all logs if left out.")] = None,
     key: Annotated[Path | None, typer.Option("--key", help="Public key (PEM) for FILE.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", help="A signed note received before: FILE must contain its entries.")
+        Path | None,
+        typer.Option("--checkpoint", help="A signed note received before: the log must contain its entries."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     from valueverse.platform.settings import get_settings
     from valueverse.services.audit.verify_log import tenants_with_log, verify_document, verify_log
 
-    for name, given in (("--key", key), ("--checkpoint", checkpoint)):
-        if file is None and given is not None:
-            raise RefusalError("bad_option", f"{name} is for a FILE: the installation has its own", name)
+    if file is None and key is not None:
+        raise RefusalError("bad_option", "--key is for a FILE: the installation has its own", "--key")
+    if file is None and checkpoint is not None and tenant is None:
+        raise RefusalError("bad_option", "--checkpoint is of one log: name a FILE, or a --tenant", "--checkpoint")
     if file is not None:
         results = [_result(*verify_document(file, key, checkpoint))]
     else:
         settings = get_settings()
-        results = [_result(*verify_log(settings, one)) for one in ([tenant] if tenant else tenants_with_log(settings))]
+        logs = [tenant] if tenant else tenants_with_log(settings)
+        results = [_result(*verify_log(settings, one, checkpoint)) for one in logs]
     if for_people(as_json=as_json):
         for result in results:
             _show(result)

@@ -79,8 +79,10 @@ def append(
 
 
 def tenants(connection: Connection) -> list[str]:
-    """Keys of the tenants that have entries."""
-    return values_of(connection, "select distinct tenant_id from audit.entry order by 1")
+    """Keys of the tenants that have entries, or checkpoints of entries that are gone."""
+    return values_of(
+        connection, "select tenant_id from audit.entry union select tenant_id from audit.checkpoint order by 1"
+    )
 
 
 def logs_of(connection: Connection, tenants: Sequence[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -110,6 +112,23 @@ def _by_tenant(
         cursor.execute(query, [list(tenants)])
         for tenant, rows in groupby(cursor, key=itemgetter("tenant")):
             yield tenant, list(rows)
+
+
+def checkpoints_of(connection: Connection, tenants: Sequence[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Tenant, and size, note of the signed checkpoints that are stored beside its log by size; as ``logs_of``."""
+    query = """
+        select tenant_id as tenant, size, note from audit.checkpoint
+         where tenant_id = any(%s::text[]) order by tenant_id collate "C", size"""
+    return _by_tenant(connection, "checkpoints", query, tenants)
+
+
+def add_checkpoints(connection: Connection, tenant: str, notes: Mapping[int, str]) -> None:
+    """Write signed notes by their size, those that are not there yet; the caller commits."""
+    connection.execute(
+        "insert into audit.checkpoint (tenant_id, size, note) "
+        "select %s, n.size, n.note from unnest(%s::bigint[], %s::text[]) as n (size, note) on conflict do nothing",
+        [tenant, list(notes), list(notes.values())],
+    )
 
 
 def read_as_of_now(connection: Connection) -> None:

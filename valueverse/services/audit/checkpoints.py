@@ -41,6 +41,9 @@ def notes(settings: Settings, tenant: str) -> list[str]:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(settings, error) from error
+    if not text.strip():
+        # As a file that was made and not written; one that was emptied lacks what the database has.
+        return []
     return [note if note.endswith("\n") else f"{note}\n" for note in _BETWEEN.split(text.rstrip("\n") + "\n")]
 
 
@@ -89,8 +92,11 @@ def signing(settings: Settings) -> Iterator[None]:
         yield
 
 
-def sign_checkpoint_of(settings: Settings, bundle: Bundle) -> None:
+def sign_checkpoint_of(settings: Settings, bundle: Bundle) -> dict[int, str]:
     """Write a checkpoint of all entries of this log. Verify it before: a checkpoint vouches for what it covers.
+
+    Returns:
+        size -> note of the checkpoints that are outside of the database and not in it yet, the new one among them.
 
     Raises:
         RefusalError: ``audit_folder_unusable``, ``secret_unreadable``.
@@ -105,6 +111,9 @@ def sign_checkpoint_of(settings: Settings, bundle: Bundle) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise _unusable(settings, error) from error
+    public, stored = audit_key(settings.secrets_dir).public_key(), set(bundle.stored)
+    older = [one for one in bundle.checkpoints if one not in stored]
+    return {read_checkpoint(one, public, bundle.origin).size: one for one in older} | {len(leaves): note}
 
 
 def _path(settings: Settings, tenant: str) -> Path:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from valueverse.audit import Finding, unsigned_entries
 from valueverse.errors import RefusalError
 from valueverse.platform.access.secrets import audit_key
+from valueverse.platform.stores import audit_store as store
+from valueverse.platform.warehouse import connect
 from valueverse.schemas.operations import AUDIT_FINDINGS
 from valueverse.services.audit.checkpoints import sign_checkpoint_of, signing
 from valueverse.services.audit.sequence_entries import sequence_entries
 from valueverse.services.audit.verify_log import tenants_with_log, verified_logs
 
 if TYPE_CHECKING:
+    import psycopg
+
     from valueverse.audit import Bundle
     from valueverse.platform.settings import Settings
 
@@ -53,20 +57,25 @@ def sign_log(settings: Settings, *, whole: bool) -> SignedLog:
     key = audit_key(settings.secrets_dir).public_key()
     rows: list[tuple[str, str, int, str]] = []
     signed: dict[str, int] = {}
-    with signing(settings):
+    with signing(settings), connect(settings, "builder") as connection:
         for bundle, wrong in verified_logs(settings, tenants):
             grown = not wrong and unsigned_entries(bundle, key) > 0
-            found = _sign(settings, bundle) if grown else wrong
+            found = _sign(settings, connection, bundle) if grown else wrong
             if grown and not found:
                 signed[bundle.tenant] = len(bundle.entries)
             rows += [(bundle.tenant, one.layer, one.sequence, one.reason) for one in found]
     return SignedLog(entries, pl.DataFrame(rows, AUDIT_FINDINGS, orient="row"), signed)
 
 
-def _sign(settings: Settings, bundle: Bundle) -> list[Finding]:
-    """Why the checkpoint could not be written: a finding of this tenant alone."""
+def _sign(settings: Settings, connection: psycopg.Connection[Any], bundle: Bundle) -> list[Finding]:
+    """Why the checkpoint could not be written: a finding of this tenant alone.
+
+    It is written outside of the database first: one that is in the database is outside of it too, or was removed.
+    """
     try:
-        sign_checkpoint_of(settings, bundle)
+        new = sign_checkpoint_of(settings, bundle)
     except RefusalError as refusal:
         return [Finding("checkpoint", len(bundle.entries), refusal.message)]
+    store.add_checkpoints(connection, bundle.tenant, new)
+    connection.commit()
     return []

@@ -44,21 +44,26 @@ def read_log(settings: Settings, tenant: str) -> Bundle:
     """
     bundle = next(_entries_of(settings, [tenant]))
     bundle = dataclasses.replace(bundle, checkpoints=notes(settings, tenant))
-    if not bundle.entries and not bundle.checkpoints:
+    if not (bundle.entries or bundle.checkpoints or bundle.stored):
         raise RefusalError.unknown(
             "no_audit_log", f"no audit log of a tenant {tenant!r}", tenant, tenants_with_log(settings), "--tenant"
         )
     return bundle
 
 
-def verify_log(settings: Settings, tenant: str) -> tuple[Bundle, list[Finding], int]:
+def verify_log(settings: Settings, tenant: str, known: Path | None = None) -> tuple[Bundle, list[Finding], int]:
     """A tenant's log, what does not hold in it, and how many of its entries no checkpoint covers yet.
 
+    Args:
+        settings: of the installation.
+        tenant: whose log.
+        known: a signed note that was received before: the log must contain what it covers.
+
     Raises:
-        RefusalError: ``no_audit_log``, ``audit_folder_unusable``.
+        RefusalError: ``no_audit_log``, ``audit_folder_unusable``, ``unreadable_file``.
     """
     bundle, key = read_log(settings, tenant), audit_key(settings.secrets_dir).public_key()
-    return bundle, verify_bundle(bundle, key), unsigned_entries(bundle, key)
+    return bundle, [*verify_bundle(bundle, key), *_against(bundle, known, key)], unsigned_entries(bundle, key)
 
 
 def verified_logs(settings: Settings, tenants: Collection[str]) -> Iterator[tuple[Bundle, list[Finding]]]:
@@ -82,8 +87,9 @@ def _entries_of(settings: Settings, tenants: Sequence[str]) -> Iterator[Bundle]:
         store.read_as_of_now(connection)
         logs = _of_each(tenants, store.logs_of(connection, tenants))
         trees = _of_each(tenants, store.trees_of(connection, tenants))
-        for tenant, log, tree in zip(tenants, logs, trees, strict=True):
-            yield _bundle(tenant, log, tree)
+        notes = _of_each(tenants, store.checkpoints_of(connection, tenants))
+        for tenant, log, tree, stored in zip(tenants, logs, trees, notes, strict=True):
+            yield _bundle(tenant, log, tree, [row["note"] for row in stored])
 
 
 def _of_each(
@@ -99,12 +105,14 @@ def _of_each(
             tenant, rows = next(found, ("", []))
 
 
-def _bundle(tenant: str, rows: Sequence[dict[str, Any]], tree: Sequence[dict[str, Any]]) -> Bundle:
+def _bundle(
+    tenant: str, rows: Sequence[dict[str, Any]], tree: Sequence[dict[str, Any]], stored: Sequence[str]
+) -> Bundle:
     nodes = [((row["level"], row["place"]), bytes(row["hash"])) for row in tree]
     known = {row["sequence"]: row for row in rows}
     places = [known.get(sequence, _MISSING) for sequence in range(1, max(known, default=0) + 1)]
     entries = [str(row["entry"]).encode() for row in places]
-    return Bundle(tenant, origin(tenant), entries, [bytes(row["chain_hash"]) for row in places], [], nodes)
+    return Bundle(tenant, origin(tenant), entries, [bytes(row["chain_hash"]) for row in places], [], nodes, stored)
 
 
 def exported(settings: Settings, tenant: str) -> dict[str, Any]:
@@ -175,10 +183,15 @@ def verify_document(path: Path, key: Path | None, known: Path | None = None) -> 
     if (unsigned := unsigned_entries(bundle, public)) or not bundle.checkpoints:
         first = len(bundle.entries) - unsigned + 1
         findings.append(Finding("checkpoint", first, "no signed checkpoint covers the log from here on"))
-    if known is not None:
-        before = dataclasses.replace(bundle, checkpoints=[_text(known).rstrip("\n") + "\n"])
-        findings += [one for one in verify_bundle(before, public) if one.layer == "checkpoint"]
-    return bundle, findings
+    return bundle, [*findings, *_against(bundle, known, public)]
+
+
+def _against(bundle: Bundle, known: Path | None, key: Ed25519PublicKey) -> list[Finding]:
+    """What of a signed note that somebody holds the log does not contain."""
+    if known is None:
+        return []
+    before = dataclasses.replace(bundle, checkpoints=[_text(known).rstrip("\n") + "\n"], stored=())
+    return [one for one in verify_bundle(before, key) if one.layer == "checkpoint"]
 
 
 def read_public_key(pem: str, place: str) -> Ed25519PublicKey:
