@@ -118,6 +118,10 @@ class Settings(BaseSettings):
     oidc_private_addresses: bool = Field(
         default=False, description="identity providers may have addresses that are not public, and http"
     )
+    oidc_pkce_unstated: str = Field(
+        default="login.microsoftonline.com",
+        description="hosts of identity providers that take code challenges by S256 and do not say so, comma-separated",
+    )
     smtp_url: str | None = Field(
         default=None,
         pattern=r"^(smtp|smtps)://[^\s?#/]+$",
@@ -232,6 +236,11 @@ class Settings(BaseSettings):
     def proxies(self) -> tuple[str, ...]:
         """Addresses and networks of proxies whose ``X-Forwarded-For`` is believed."""
         return tuple(_names(self.trusted_proxies))
+
+    @property
+    def pkce_hosts(self) -> tuple[str, ...]:
+        """Hosts of identity providers that take code challenges by S256 and do not say so."""
+        return tuple(one.lower() for one in _names(self.oidc_pkce_unstated))
 
     def event_budget(self, tenant: str) -> int:
         """Events that a tenant may send the API a minute."""

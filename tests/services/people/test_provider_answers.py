@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from valueverse.errors import RefusalError
 from valueverse.platform.settings import Settings
+from valueverse.services.people.id_tokens import is_signed
 from valueverse.services.people.provider import Provider
-from valueverse.services.people.provider_client import AT_ONCE, ProviderClient
+from valueverse.services.people.provider_client import ASKED_AGAIN_AFTER, AT_ONCE, ProviderClient
 from valueverse.services.people.single_sign_on import Return, SingleSignOn, nonce_of
 
 if TYPE_CHECKING:
@@ -123,7 +124,11 @@ def hostile(rsa_key: rsa.RSAPrivateKey) -> Iterator[Hostile]:
             ("authorization_endpoint", "auth"), ("token_endpoint", "token"), ("jwks_uri", "keys"),
             ("userinfo_endpoint", "me"))}  # fmt: skip
         made.answers = {
-            "/.well-known/openid-configuration": {"issuer": made.issuer, **at},
+            "/.well-known/openid-configuration": {
+                "issuer": made.issuer,
+                "code_challenge_methods_supported": ["S256"],
+                **at,
+            },
             "/keys": {"keys": [public(rsa_key)]},
         }
         made.give(made.token())
@@ -222,7 +227,8 @@ async def test_claims_about_somebody_else_are_not_taken(hostile: Hostile, single
     ("changed", "reason"),
     [
         ({"issuer": "https://another.example"}, "another issuer"),
-        ({"code_challenge_methods_supported": ["plain"]}, "PKCE"),
+        ({"code_challenge_methods_supported": ["plain"]}, "does not take code challenges by S256"),
+        ({"code_challenge_methods_supported": None}, "names 127.0.0.1 in VALUEVERSE_OIDC_PKCE_UNSTATED"),
         ({"id_token_signing_alg_values_supported": ["HS256", "none"]}, "RS256"),
         ({"token_endpoint": "file:///etc/passwd"}, "no https address"),
         ({"authorization_endpoint": "javascript:alert(1)"}, "no https address"),
@@ -274,16 +280,53 @@ async def test_no_private_address_is_asked_unless_it_is_allowed(hostile: Hostile
 async def test_what_a_provider_says_is_remembered_for_some_minutes(hostile: Hostile) -> None:
     now = [0.0]
     client = ProviderClient(Settings(oidc_private_addresses=True), clock=lambda: now[0])
+    known, unknown = hostile.token(), hostile.token(headers={"kid": "unknown"})
     for _ in range(3):
-        await client.key("acme", hostile.issuer, "k1")
+        await client.key("acme", hostile.issuer, known)
         with pytest.raises(RefusalError):
-            await client.key("acme", hostile.issuer, "unknown")
+            await client.key("acme", hostile.issuer, unknown)
     assert len(hostile.asked) == 2
-    await client.key("birch", hostile.issuer, "k1")
+    await client.key("birch", hostile.issuer, known)
     assert len(hostile.asked) == 4, "what is remembered of one tenant's provider is not taken for another's"
     now[0] += 600
-    await client.key("acme", hostile.issuer, "k1")
+    await client.key("acme", hostile.issuer, known)
     assert len(hostile.asked) == 6
+
+
+async def test_a_key_that_is_replaced_under_its_name_is_asked_for_and_forged_tokens_ask_no_more_often(
+    hostile: Hostile,
+) -> None:
+    now = [0.0]
+    client = ProviderClient(Settings(oidc_private_addresses=True), clock=lambda: now[0])
+    before = hostile.token()
+    first = await client.key("acme", hostile.issuer, before)
+    hostile.key = rsa.generate_private_key(65537, 2048)
+    hostile.answers["/keys"] = {"keys": [public(hostile.key)]}
+    now[0] += ASKED_AGAIN_AFTER
+    after = hostile.token()
+    second = await client.key("acme", hostile.issuer, after)
+    assert [is_signed(after, key) for key in (first, second)] == [False, True]
+    assert hostile.asked.count("/keys") == 2
+    for _ in range(5):
+        # The key that is there now: whoever verifies by it refuses the token.
+        assert not is_signed(before, await client.key("acme", hostile.issuer, before))
+    assert hostile.asked.count("/keys") == 2
+    now[0] += ASKED_AGAIN_AFTER
+    for token in (before, before, after):
+        await client.key("acme", hostile.issuer, token)
+    assert hostile.asked.count("/keys") == 3
+
+
+async def test_a_provider_that_is_silent_about_challenges_is_taken_where_its_host_is_named(hostile: Hostile) -> None:
+    del hostile.answers["/.well-known/openid-configuration"]["code_challenge_methods_supported"]
+    for hosts in ("login.microsoftonline.com", "", "127.0.0.1.example"):
+        with pytest.raises(RefusalError, match="does not say that it takes code challenges"):
+            await ProviderClient(Settings(oidc_private_addresses=True, oidc_pkce_unstated=hosts)).check(
+                "acme", hostile.issuer
+            )
+    await ProviderClient(Settings(oidc_private_addresses=True, oidc_pkce_unstated="x, 127.0.0.1")).check(
+        "acme", hostile.issuer
+    )
 
 
 async def test_a_provider_that_never_answers_costs_its_own_tenant_alone(hostile: Hostile) -> None:

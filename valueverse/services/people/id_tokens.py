@@ -75,6 +75,15 @@ def key_id(token: str) -> str:
     return kid
 
 
+def is_signed(token: str, key: jwt.PyJWK) -> bool:
+    """Whether ``key`` has signed a token, whatever it states."""
+    try:
+        jwt.PyJWS().decode(token, key, algorithms=[ALGORITHM])
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return False
+    return True
+
+
 def claims_of(token: str, key: jwt.PyJWK, expected: Expected) -> dict[str, Any]:
     """What a token states that ``key`` has signed for this very log-in.
 

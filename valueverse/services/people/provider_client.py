@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlsplit
 
 import orjson
 from oauthlib.oauth2 import OAuth2Error
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from valueverse.errors import RefusalError
 from valueverse.platform.outbound import GuardedNetwork, Message, is_address, send
-from valueverse.services.people.id_tokens import ALGORITHM, key_set
+from valueverse.services.people.id_tokens import ALGORITHM, is_signed, key_id, key_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ CHALLENGE_METHOD = "S256"
 KNOWN_FOR = 600
 """Seconds that documents and keys of a provider are taken from memory."""
 ASKED_AGAIN_AFTER = 10
-"""Seconds before keys are asked for again because a token names one that is not among them."""
+"""Seconds before keys are asked for again because none of them signed a token."""
 AT_ONCE = 8
 """Requests to one tenant's provider that are under way at once."""
 _MOST_BYTES = 256 * 1024
@@ -86,7 +86,7 @@ class ProviderClient:
         clock: Callable[[], float] = time.monotonic,
         seconds: float = 5,
     ) -> None:
-        self._private = settings.oidc_private_addresses
+        self._private, self._silent = settings.oidc_private_addresses, settings.pkce_hosts
         self._network = network or GuardedNetwork(private=self._private)
         self._clock, self._seconds = clock, seconds
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
@@ -111,14 +111,15 @@ class ProviderClient:
         """
         return (await self._documents(tenant, issuer)).metadata
 
-    async def key(self, tenant: str, issuer: str, name: str) -> jwt.PyJWK:
-        """The provider's key of this name; keys are asked for again where it is a new one.
+    async def key(self, tenant: str, issuer: str, token: str) -> jwt.PyJWK:
+        """The provider's key that a token names; keys are asked for again where it is a new one, or has not signed the
+        token: a provider may have put another in its place. Forged tokens make us ask no more often.
 
         Raises:
             RefusalError: ``bad_id_token``: it has none; ``bad_provider``, ``provider_unavailable``.
         """
-        known = await self._documents(tenant, issuer)
-        most = KNOWN_FOR if name in known.keys else ASKED_AGAIN_AFTER
+        name, known = key_id(token), await self._documents(tenant, issuer)
+        most = KNOWN_FOR if name in known.keys and is_signed(token, known.keys[name]) else ASKED_AGAIN_AFTER
         if known.keys_at is None or self._clock() - known.keys_at >= most:
             await self._keys(tenant, known)
         if name not in known.keys:
@@ -199,7 +200,12 @@ class ProviderClient:
         stated = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri, found.userinfo_endpoint)
         if not all(one is None or is_address(one, private=self._private) for one in stated):
             raise _bad(f"{issuer} states an endpoint that is no https address")
-        challenges = found.code_challenge_methods_supported
+        challenges, host = found.code_challenge_methods_supported, urlsplit(issuer).hostname
+        if challenges is None and host not in self._silent:
+            raise _bad(
+                f"{issuer} does not say that it takes code challenges by {CHALLENGE_METHOD} (PKCE): where its "
+                f"documentation does, whoever runs the installation names {host} in VALUEVERSE_OIDC_PKCE_UNSTATED"
+            )
         if challenges is not None and CHALLENGE_METHOD not in challenges:
             raise _bad(f"{issuer} does not take code challenges by {CHALLENGE_METHOD} (PKCE)")
         if ALGORITHM not in found.id_token_signing_alg_values_supported:

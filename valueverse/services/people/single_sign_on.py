@@ -23,7 +23,7 @@ from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import digest
 from valueverse.platform.access.opaque_tokens import SIGN_IN, new_token
 from valueverse.platform.access.secrets import secret
-from valueverse.services.people.id_tokens import Expected, claims_of, key_id, verified_address
+from valueverse.services.people.id_tokens import Expected, claims_of, verified_address
 from valueverse.services.people.identity_providers import redirect_uri
 from valueverse.services.people.provider_client import CHALLENGE_METHOD, ProviderClient
 
@@ -158,7 +158,7 @@ class SingleSignOn:
         token = tokens.get("id_token")
         if not isinstance(token, str):
             raise RefusalError("bad_id_token", "the provider gives no ID token")
-        key = await self.client.key(provider.tenant, provider.issuer, key_id(token))
+        key = await self.client.key(provider.tenant, provider.issuer, token)
         claims = claims_of(token, key, Expected(provider.issuer, provider.client_id, nonce_of(back.verifier)))
         if "email" not in claims:
             more = await self.client.user_info(provider, str(tokens["access_token"]))
