@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import asyncpg
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from starlette.exceptions import HTTPException
@@ -161,6 +161,7 @@ def create_app(
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        strict_content_type=False,
         middleware=[*_proxy_headers(settings), Middleware(Frame, service=service)],
         exception_handlers={HTTPException: answer_problem, RequestValidationError: answer_problem},
     )
@@ -203,7 +204,7 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         for router in (module.router for module in modules):
             routes.setdefault(group, []).extend(router.routes)
             if group in served:
-                app.include_router(router)
+                app.include_router(router, dependencies=[Depends(writes.judge_media)])
     for group in routes.keys() - served:
         app.router.routes += elsewhere(routes[group], group, settings)
     app.state.routes = [route for group in _MODULES for route in routes[group]]

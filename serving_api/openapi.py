@@ -88,7 +88,7 @@ _EXAMPLE: dict[str, Any] = {
 
 _COMMON = ("malformed-request", "method-not-allowed", "body-too-large", "internal-error")
 _READ = ("invalid-token", "insufficient-scope", "not-found", "invalid-request", "rate-limited", "unavailable")
-_WRITE = ("invalid-token", "insufficient-scope", "conflict", "idempotency-in-flight", "unsupported-media-type",
+_WRITE = ("invalid-token", "insufficient-scope", "conflict", "idempotency-in-flight",
           "invalid-request", "idempotency-mismatch", "rate-limited", "unavailable")  # fmt: skip
 _SIGN_IN = ("invalid-credentials", "invalid-request", "rate-limited", "unavailable")
 _ANONYMOUS = (
@@ -102,10 +102,9 @@ _ANONYMOUS = (
     "/v1/auth/reset",
     "/v1/auth/reset/confirm",
 )
-_IDENTITY = tuple(name for name in _WRITE if name not in {"conflict", "unsupported-media-type"})
+_IDENTITY = tuple(name for name in _WRITE if name != "conflict")
 _CHANGE = (*_WRITE, "not-found")
 _NAMED = (*_IDENTITY, "not-found")
-_COMMIT = tuple(name for name in _CHANGE if name != "unsupported-media-type")
 _OWN = ("invalid-token", "insufficient-role", "invalid-request", "rate-limited", "unavailable")
 _OWNERS = (*_OWN, "precondition-failed", "precondition-required")
 _PROBLEMS_OF = {
@@ -151,7 +150,6 @@ _PROBLEMS_OF = {
         "invalid-credentials",
         "insufficient-scope",
         "request-timeout",
-        "unsupported-media-type",
         "invalid-request",
         "rate-limited",
         "unavailable",
@@ -173,7 +171,7 @@ _PROBLEMS_OF = {
     ("/v1/wallets", "get"): _READ,
     ("/v1/customers/{key}/usage", "get"): _READ,
     ("/v1/customers/{key}/upcoming-invoice", "get"): _READ,
-    ("/v1/invoices/preview", "post"): (*_READ, "unsupported-media-type", "conflict"),
+    ("/v1/invoices/preview", "post"): (*_READ, "conflict"),
     ("/v1/rejected-events", "get"): _READ,
     ("/v1/audit/entries", "get"): _READ,
     ("/v1/audit/checkpoint", "get"): _READ,
@@ -185,7 +183,6 @@ _PROBLEMS_OF = {
     ("/v1/catalogs/check", "post"): (
         "invalid-token",
         "insufficient-scope",
-        "unsupported-media-type",
         "invalid-request",
         "rate-limited",
         "unavailable",
@@ -207,23 +204,23 @@ _PROBLEMS_OF = {
     ("/v1/value-models", "post"): _WRITE,
     ("/v1/value-models/{key}", "get"): _READ,
     ("/v1/value-models/{key}", "put"): (*_CHANGE, "precondition-failed", "precondition-required"),
-    ("/v1/value-models/{key}/check", "post"): (*_READ, "unsupported-media-type"),
+    ("/v1/value-models/{key}/check", "post"): _READ,
     ("/v1/value-models/{key}/run", "post"): _READ,
-    ("/v1/value-models/{key}/commits", "post"): _COMMIT,
+    ("/v1/value-models/{key}/commits", "post"): _CHANGE,
     ("/v1/commits", "get"): _READ,
     ("/v1/commits/{id}", "get"): _READ,
-    ("/v1/commits/{id}/approvals", "post"): _COMMIT,
-    ("/v1/commits/{id}/closings", "post"): _COMMIT,
+    ("/v1/commits/{id}/approvals", "post"): _CHANGE,
+    ("/v1/commits/{id}/closings", "post"): _CHANGE,
     ("/v1/commits/{id}/diff", "get"): _READ,
     ("/v1/commits/{id}/verify", "get"): _READ,
-    ("/v1/commits/{id}/runs", "post"): _COMMIT,
+    ("/v1/commits/{id}/runs", "post"): _CHANGE,
     ("/v1/commits/{id}/realisation", "get"): _READ,
     ("/v1/runs/{id}", "get"): _READ,
     ("/v1/runs/{id}/explain", "get"): _READ,
     ("/v1/fee-proposals", "get"): _READ,
     ("/v1/fee-proposals/{id}", "get"): _READ,
-    ("/v1/fee-proposals/{id}/accept", "post"): _COMMIT,
-    ("/v1/fee-proposals/{id}/dispute", "post"): _COMMIT,
+    ("/v1/fee-proposals/{id}/accept", "post"): _CHANGE,
+    ("/v1/fee-proposals/{id}/dispute", "post"): _CHANGE,
     **{(one.path, one.method.lower()): _CHANGE if one.hidden else _WRITE for one in WRITES},
     ("/v1/customers/{key}", "patch"): (*_CHANGE, "precondition-failed"),
     ("/v1/restrictions", "get"): _READ,
@@ -352,7 +349,9 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any], scope
     responses.pop("422", None)
     parameters = operation.setdefault("parameters", [])
     parameters.append(_VERSIONED)
-    names = (*_COMMON, *_PROBLEMS_OF.get((path, method), ()))
+    names = [*_COMMON, *_PROBLEMS_OF.get((path, method), ())]
+    if "requestBody" in operation:
+        names.append("unsupported-media-type")
     by_status: dict[int, list[str]] = {}
     for name in names:
         by_status.setdefault(KINDS[name].status, []).append(name)

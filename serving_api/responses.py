@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+JSON = "application/json"
 PRIVATE = "private, no-cache"
 """The client may cache it and revalidates it each time."""
 IF_MATCH: dict[str, Any] = {
@@ -33,6 +34,18 @@ def media_of(request: Request, default: str = "") -> tuple[str, bool]:
     media, _, parameters = request.headers.get("content-type", default).partition(";")
     parameters = parameters.replace(" ", "").replace('"', "").lower()
     return media.strip().lower(), "charset=" not in parameters or "charset=utf-8" in parameters
+
+
+def require_media(request: Request, *kinds: str) -> None:
+    """Refuse a body of another media type, or of another encoding than UTF-8; one without a type has the first.
+
+    Raises:
+        Problem: ``unsupported-media-type``.
+    """
+    given, is_utf8 = media_of(request, kinds[0])
+    if given not in kinds or not is_utf8:
+        headers = {"Accept-Post": ", ".join(kinds)} if request.method == "POST" else None
+        raise Problem("unsupported-media-type", f"Send {' or '.join(kinds)}, in UTF-8.", headers=headers)
 
 
 def refuse_repeated(request: Request) -> None:

@@ -13,8 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.problems import Problem, field_error
-from serving_api.responses import refuse_parameters, respond
-from serving_api.routes.writes import require_media
+from serving_api.responses import JSON, refuse_parameters, require_media, respond
 from serving_api.security.authentication import identify_reader
 from serving_api.service import service_of
 from valueverse.dates import utc_text
@@ -117,7 +116,7 @@ async def post_meter_query(request: Request, slug: str) -> Response:
     """What the meter comes to, asked by a body."""
     identity = await identify_reader(request)
     refuse_parameters(request)
-    require_media(request, "application/json")
+    require_media(request, JSON)
     try:
         stated = read_json(await request.body())
     except RefusalError as refusal:

@@ -138,7 +138,7 @@ async def list_plans(request: Request, query: Annotated[PlanQuery, Query()], ide
 async def check(request: Request, identity: _Writer) -> Response:
     """Everything that is wrong with a catalog, each with its place; or what it sells. Nothing is written."""
     refuse_parameters(request)
-    text = await text_body(request, *_KINDS)
+    text = await text_body(request)
     found = await service_of(request).intake.work(identity.tenant, partial(check_catalog, text))
     return Response(orjson.dumps(found), media_type="application/json")
 
@@ -154,7 +154,7 @@ async def check(request: Request, identity: _Writer) -> Response:
 async def publish(request: Request, query: Annotated[PublishQuery, Query()], identity: _Writer) -> Response:
     """It becomes a billing event (`billing.catalog.published`) and holds from `on`; what is final keeps its prices."""
     refuse_repeated(request)
-    text = await text_body(request, *_KINDS)
+    text = await text_body(request)
     try:
         effective = read_instant(query.on, "UTC", "query.on") if query.on else None
         catalog = await service_of(request).intake.work(identity.tenant, partial(parse_catalog, text))

@@ -15,9 +15,8 @@ from starlette.responses import Response
 
 from serving_api.event_schemas import EventReceipt
 from serving_api.examples import events_body
-from serving_api.problems import Problem
 from serving_api.receiving import refused_bodies, store_events
-from serving_api.responses import media_of, refuse_parameters
+from serving_api.responses import JSON, media_of, refuse_parameters, require_media
 from serving_api.security.authentication import identify_sender
 from serving_api.service import service_of
 from valueverse.audit import Checkpoint, sign_checkpoint
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/v1", tags=["events"])
 
-JSON = "application/json"
 _FORMS: dict[str, Form] = {
     JSON: "json",
     "application/cloudevents+json": "json",
@@ -83,16 +81,12 @@ def _judge(request: Request) -> Callable[[bytes, str, datetime], JudgedEvents]:
     Raises:
         Problem: ``unsupported-media-type``, before any of the body is read.
     """
-    kind, is_utf8 = media_of(request, JSON)
     encoding = request.headers.get("content-encoding", "")
     attributes = _attributes(request)
-    known = kind in _FORMS and (not attributes or kind == JSON)
-    if not known or not is_utf8:
-        headers = {"Accept-Post": ", ".join(_FORMS)}
-        raise Problem("unsupported-media-type", f"Send one of: {', '.join(_FORMS)}, in UTF-8.", headers=headers)
     if attributes:
+        require_media(request, JSON)
         return partial(_judge_binary, attributes, encoding)
-    form = _FORMS[kind]
+    form = _FORMS[media_of(request, JSON)[0]]
     return lambda body, tenant, moment: judge_body(body, encoding, form, tenant, moment)
 
 

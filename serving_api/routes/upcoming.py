@@ -15,7 +15,7 @@ from serving_api.log_reads import waiting
 from serving_api.money_schemas import PreviewRequest, UnbilledPage, UnbilledQuery, UpcomingInvoices, UpcomingQuery
 from serving_api.problems import Problem, field_error
 from serving_api.responses import page, refuse_parameters, refuse_repeated, respond
-from serving_api.routes.writes import refused, require_media
+from serving_api.routes.writes import refused
 from serving_api.schemas import is_plain
 from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity
@@ -85,7 +85,6 @@ async def preview(request: Request, identity: _Reader) -> Response:
     """A customer's next invoices as if billing events had been received now, and what these change. Nothing is
     written."""
     refuse_parameters(request)
-    require_media(request, "application/json")
     try:
         stated = PreviewRequest.model_validate(read_object(await request.body()))
         until = _bounded(stated.until, "body.until")

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from serving_api.idempotency import PARAMETER, repeatable
 from serving_api.log_reads import waiting_of
 from serving_api.problems import Problem
-from serving_api.responses import media_of, refuse_parameters, require_match
+from serving_api.responses import JSON, refuse_parameters, require_match, require_media
 from serving_api.schemas import is_plain
 from serving_api.security.authentication import identify
 from serving_api.service import service_of
@@ -103,7 +103,6 @@ def _route(write: Write) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         identity = await identify(request, "billing:write")
         refuse_parameters(request)
-        require_media(request, "application/json")
         key, body = request.path_params.get("key", ""), await request.body()
         if not is_plain(key):
             raise _unknown()
@@ -120,24 +119,25 @@ def _route(write: Write) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
-def require_media(request: Request, *kinds: str) -> None:
-    """Refuse a body of another media type, or of another encoding than UTF-8.
+async def judge_media(request: Request) -> None:
+    """The rule of every route that has a body: its media type is one that the route's description lists.
 
     Raises:
-        Problem: ``unsupported-media-type``.
+        Problem: ``unsupported-media-type``, before anything else of the request is judged.
     """
-    given, is_utf8 = media_of(request, kinds[0])
-    if given not in kinds or not is_utf8:
-        raise Problem("unsupported-media-type", f"Send {' or '.join(kinds)}, in UTF-8.")
+    route = request.scope["route"]
+    described = (route.openapi_extra or {}).get("requestBody", {}).get("content", {})
+    kinds = [*described] or ([JSON] if route.body_field is not None else [])
+    if kinds:
+        require_media(request, *kinds)
 
 
-async def text_body(request: Request, *kinds: str) -> str:
+async def text_body(request: Request) -> str:
     """A body that is text, without a mark of its encoding.
 
     Raises:
-        Problem: ``unsupported-media-type``, ``malformed-request``.
+        Problem: ``malformed-request``.
     """
-    require_media(request, *kinds)
     try:
         return (await request.body()).decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from serving_api.problems import KINDS
+from tests.support.serving import assert_problem, bearer
 
 if TYPE_CHECKING:
     from tests.support.serving import Api
@@ -32,6 +33,33 @@ async def test_every_operation_is_described_with_its_problems(api: Api) -> None:
     assert document["paths"]["/v1/invoices/{number}"]["get"]["responses"]["200"]["content"]["application/json"][
         "example"
     ]
+
+
+async def test_every_body_is_of_a_listed_media_type_in_utf_8_or_is_refused(api: Api) -> None:
+    """The routes are those of the document: a new one is judged without being named here."""
+    document, judged = (await api.client.get("/openapi.json")).json(), 0
+    headers = bearer(api.token("acme", "admin")) | {"idempotency-key": "media", "if-match": "*"}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if "requestBody" not in operation:
+                continue
+            place, address = f"{method} {path}", re.sub(r"\{\w+\}", "x", path)
+            listed = list(operation["requestBody"]["content"])
+            assert "415" in operation["responses"], place
+            for stated in ("text/plain", "application/x-www-form-urlencoded", f"{listed[0]}; charset=latin-1", "json"):
+                answer = await api.client.request(
+                    method, address, content=b"{}", headers=headers | {"content-type": stated}
+                )
+                assert_problem(answer, 415, "unsupported-media-type")
+                if method == "post":
+                    assert answer.headers["accept-post"] == ", ".join(listed), place
+            for stated in (*listed, listed[0].upper() + '; charset="UTF-8"', None):
+                kind = {"content-type": stated} if stated else {}
+                answer = await api.client.request(method, address, content=b"{", headers=headers | kind)
+                assert answer.status_code < 500, (place, stated)
+                assert answer.status_code != 415, (place, stated)
+            judged += 1
+    assert judged > 40
 
 
 async def test_every_reference_leads_somewhere(api: Api) -> None:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.problems import Problem
+from serving_api.responses import JSON, require_media
 from serving_api.schemas import RefreshRequest, Session
 from serving_api.security.authentication import (
     address_of,
@@ -129,6 +130,7 @@ async def _key_in_body(request: Request) -> str | None:
     body = await request.body()
     if not body:
         return None
+    require_media(request, JSON)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -124,7 +124,7 @@ async def list_models(request: Request, query: Annotated[ModelListQuery, Query()
 async def store(request: Request, identity: _Writer) -> Response:
     """Its first version, under the `model` of the document. A text with problems is refused with all of them."""
     refuse_parameters(request)
-    text = await text_body(request, *_KINDS)
+    text = await text_body(request)
     judged = await work(request, partial(_judged, text))
     again, tenant = repeatable(request, text.encode()), identity.tenant
     async with service_of(request).database.transaction() as transaction:
@@ -155,7 +155,7 @@ async def get_model(
 async def change(request: Request, key: _Key, identity: _Writer) -> Response:
     """A new version, if `If-Match` names the current one; the earlier ones stay. The same text is no new version."""
     refuse_parameters(request)
-    text = await text_body(request, *_KINDS)
+    text = await text_body(request)
     judged = await work(request, partial(_judged, text, key))
     again, tenant = repeatable(request, text.encode()), identity.tenant
     async with service_of(request).database.transaction() as transaction:
@@ -185,7 +185,7 @@ async def check_model(request: Request, key: _Key, identity: _Reader) -> Respons
     """
     refuse_parameters(request)
     stored = await found_model(request, identity, key)
-    text = await text_body(request, *_KINDS) or stored["text"]
+    text = await text_body(request) or stored["text"]
     answer = await work(request, partial(check, text))
     answer.pop("tree", None)
     return _sent(answer)
