@@ -117,7 +117,10 @@ EMPTY = {
     **dict.fromkeys(("auth.identity_provider", "auth.provider_sign_in"), KEYS),
     **dict.fromkeys(("auth.user_account", "auth.invitation", "auth.recovery_code", "auth.password_reset"), KEYS),
     "guard.analyst_tenant": KEYS,
-    **dict.fromkeys(("audit.entry", "audit.node"), "put in order when it is asked for, after the tables were read"),
+    **dict.fromkeys(
+        ("audit.entry", "audit.node", "audit.checkpoint"),
+        "put in order when it is asked for, after the tables were read",
+    ),
     "inbox.answer": "answers to writes of the API, asked for after the tables were read",
     "inbox.batch": "written by the API, emptied by ingestion: tests/services/ingestion/test_inbox.py",
     "billing.held_tenant": "nobody is held; who is stands in tests/assets/test_held_tenants.py",
@@ -185,6 +188,7 @@ NOT_ASKED = {
     "portal_explain_invoices": "invoices as they were known: tests/serving_api/security/test_portal.py",
     "portal_customer_known": "asked where a customer has no usage: tests/serving_api/security/test_portal.py",
     "session_open": "asked for while events are followed: tests/serving_api/routes/test_event_stream.py",
+    "answer_channel": "of no tenant, and no text that is answered: tests/serving_api/test_answer_cache.py",
 }
 """Functions of the API that need not be called here, and why."""
 

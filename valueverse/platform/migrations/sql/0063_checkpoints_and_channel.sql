@@ -18,11 +18,16 @@ alter table audit.checkpoint enable always trigger insert_only;
 create table auth.answer_channel (name text not null);
 comment on table auth.answer_channel is 'The channel on which the API is notified that answers about invoices have changed.';
 insert into auth.answer_channel select 'answers_' || replace(gen_random_uuid()::text, '-', '');
-grant select on auth.answer_channel to valueverse_reader;
+create function auth.answer_channel_name() returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select c.name from auth.answer_channel as c
+$$;
+revoke execute on function auth.answer_channel_name() from public;
+grant execute on function auth.answer_channel_name() to valueverse_reader;
 create or replace function billing.notify_of_changed_answers() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-    perform pg_notify((select c.name from auth.answer_channel as c), '');
+    perform pg_notify(auth.answer_channel_name(), '');
     return null;
 end $$;
 revoke execute on function billing.notify_of_changed_answers() from public;
@@ -31,7 +36,7 @@ reset role;
 set local role valueverse_reader;
 create function api.answer_channel() returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    select c.name from auth.answer_channel as c
+    select auth.answer_channel_name()
 $$;
 revoke execute on function api.answer_channel() from public;
 grant execute on function api.answer_channel() to valueverse_api;

@@ -29,6 +29,7 @@ begin
     return null;
 end $$;
 grant execute on function billing.notify_of_changed_answers() to public;
+drop function auth.answer_channel_name();
 drop table auth.answer_channel;
 -- The files outside of the database have them.
 drop table audit.checkpoint;
