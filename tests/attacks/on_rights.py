@@ -245,7 +245,7 @@ _MAY = re.compile(
     rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api"
     rf"|{READER} uses schema (api|billing|auth|audit|inbox|queue|value|vault)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
-    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.(is_open|key_is_valid|session_actor))"
+    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|auth\.(is_open|key_is_valid|session_actor|answer_channel_name))"
     rf"|{READER} calls (audit\.(pseudonym|submit|leaf_hash)|vault\.record_action)"
     rf"|{READER} calls (value\.\w+|billing\.(invoice_history|(event|explain|known|prior)_\w+)|queue\.(defer|cancel))"
     rf"|{BUILDER} calls ((billing|value)\.\w+|audit\.(submit|add_nodes|leaf_hash)|guard\.end_long_sessions|queue\.\w+)"
