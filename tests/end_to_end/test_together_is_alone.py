@@ -117,10 +117,7 @@ EMPTY = {
     **dict.fromkeys(("auth.identity_provider", "auth.provider_sign_in"), KEYS),
     **dict.fromkeys(("auth.user_account", "auth.invitation", "auth.recovery_code", "auth.password_reset"), KEYS),
     "guard.analyst_tenant": KEYS,
-    **dict.fromkeys(
-        ("audit.entry", "audit.node", "audit.checkpoint"),
-        "put in order when it is asked for, after the tables were read",
-    ),
+    **dict.fromkeys(("audit.entry", "audit.node", "audit.checkpoint"), "made after the tables were read"),
     "inbox.answer": "answers to writes of the API, asked for after the tables were read",
     "inbox.batch": "written by the API, emptied by ingestion: tests/services/ingestion/test_inbox.py",
     "billing.held_tenant": "nobody is held; who is stands in tests/assets/test_held_tenants.py",

@@ -40,7 +40,7 @@ THEIRS = {
     "0062": ("select count(*) from billing.earlier_state", "select recorded_at is null from billing.invoice_void"),
     "0063": ("select count(*) from audit.checkpoint", "select name from auth.answer_channel"),
 }
-"""What asks for rows that a migration made room for."""
+"""What asks for rows of tables and columns that a migration made."""
 AFTER_ALL: dict[str, list[object]] = {
     "select body is null from inbox.batch order by 1": [False] * 3,
     "select used_at is null from auth.api_key": [True] * 3,

@@ -13,6 +13,7 @@ import pytest
 import rfc8785
 
 from tests.support import billing_rows
+from tests.support.audit_log import ACME, MINE, REBUILD, as_owner, seeded
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.access.secrets import audit_key
@@ -35,31 +36,12 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
 
+__all__ = ["seeded"]
 pytestmark = pytest.mark.integration
-ACME = "acme"
-
-
-@pytest.fixture
-def seeded(settings: Settings) -> Settings:
-    """Tenants with invoices and keys, whose logs are signed."""
-    billing_rows.seed(settings)
-    done = sign_log(settings, whole=True)
-    assert done.findings.is_empty()
-    return settings
 
 
 def _entries(settings: Settings, tenant: str = ACME) -> list[dict[str, Any]]:
     return [json.loads(entry) for entry in read_log(settings, tenant).entries]
-
-
-def _as_owner(settings: Settings, *statements: str) -> None:
-    """What somebody does who owns the database: nothing stops it."""
-    with connect(settings, "admin") as connection:
-        connection.execute("set session_replication_role = replica")
-        connection.execute("alter table audit.entry disable trigger insert_only")
-        for statement in statements:
-            connection.execute(statement)
-        connection.execute("alter table audit.entry enable always trigger insert_only")
 
 
 def _layers(settings: Settings, tenant: str = ACME) -> set[str]:
@@ -185,27 +167,24 @@ begin
         update audit.entry set chain_hash = before where tenant_id = 'acme' and sequence = one.sequence;
     end loop;
 end $$"""
-_MINE = "from audit.entry where tenant_id = 'acme'"
 _FIRST = "where tenant_id = 'acme' and sequence = 1"
 _EDIT = f"update audit.entry set entry = replace(entry, 'system', 'nobody') {_FIRST}"
 _SPLICE = f"update audit.entry set entry = (select entry from audit.entry where tenant_id = 'birch' limit 1) {_FIRST}"
 _HIGHEST = "where tenant_id = 'acme' and (level, place) = (2, 0)"
 _OTHER_NODE = f"update audit.node set hash = (select hash from audit.node where tenant_id = 'birch' limit 1) {_HIGHEST}"
-_REBUILD = ("delete from audit.node where tenant_id = 'acme'", "select audit.add_nodes('{acme}', '{0}')")
-"""What docs/runbooks/checks.md says to do where the entries hold and the nodes do not."""
 TAMPERED: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "an entry is edited": ((_EDIT,), {"chain", "tree", "checkpoint"}),
     "an entry is edited and the whole chain computed again": ((_EDIT, _REWRITE), {"tree", "checkpoint"}),
-    "an entry is edited, chain and nodes computed again": ((_EDIT, _REWRITE, *_REBUILD), {"checkpoint"}),
+    "an entry is edited, chain and nodes computed again": ((_EDIT, _REWRITE, *REBUILD), {"checkpoint"}),
     "a node of the tree is changed": ((f"update audit.node set hash = sha256(hash) {_HIGHEST}",), {"tree"}),
     "a node of the tree is deleted": ((f"delete from audit.node {_HIGHEST}",), {"tree"}),
     "a node of another tenant's tree takes the place of one": ((_OTHER_NODE,), {"tree"}),
     "the last entry is deleted": (
-        (f"delete {_MINE} and sequence = (select max(sequence) {_MINE})",),
+        (f"delete {MINE} and sequence = (select max(sequence) {MINE})",),
         {"tree", "checkpoint"},
     ),
-    "the first entry is deleted": ((f"delete {_MINE} and sequence = 1",), {"entry", "chain", "tree", "checkpoint"}),
-    "everything is deleted": ((f"delete {_MINE}",), {"tree", "checkpoint"}),
+    "the first entry is deleted": ((f"delete {MINE} and sequence = 1",), {"entry", "chain", "tree", "checkpoint"}),
+    "everything is deleted": ((f"delete {MINE}",), {"tree", "checkpoint"}),
     "an entry of another tenant takes the place of one": ((_SPLICE, _REWRITE), {"entry", "tree", "checkpoint"}),
 }
 
@@ -213,7 +192,7 @@ TAMPERED: dict[str, tuple[tuple[str, ...], set[str]]] = {
 @pytest.mark.parametrize("what", TAMPERED)
 def test_what_an_owner_of_the_database_does_to_the_log_is_found_and_never_signed(seeded: Settings, what: str) -> None:
     statements, layers = TAMPERED[what]
-    _as_owner(seeded, *statements)
+    as_owner(seeded, *statements)
     with connect(seeded, "builder") as connection:
         issue_api_key(connection, ACME)
         issue_api_key(connection, "birch")
@@ -227,78 +206,9 @@ def test_what_an_owner_of_the_database_does_to_the_log_is_found_and_never_signed
 @pytest.mark.parametrize("what", TAMPERED)
 def test_the_layer_that_is_named_finds_it(seeded: Settings, what: str) -> None:
     statements, layers = TAMPERED[what]
-    _as_owner(seeded, *statements)
+    as_owner(seeded, *statements)
     assert _layers(seeded) == layers
     assert _layers(seeded, "birch") == set()
-
-
-def _lose_file(file: Path) -> None:
-    file.unlink()
-
-
-def _empty_file(file: Path) -> None:
-    file.write_text("")
-
-
-def _older_backup(file: Path) -> None:
-    text = file.read_text()
-    file.write_text(text[: text.index("\nvalueverse/audit/") + 1])
-
-
-def _file_of_birch(file: Path) -> None:
-    shutil.copy(file.with_name("birch.checkpoints"), file)
-
-
-LAST = (f"delete {_MINE} and sequence = (select max(sequence) {_MINE})", *_REBUILD)
-
-
-@pytest.mark.parametrize("statements", [(), LAST], ids=["entries as they were", "the last entry deleted"])
-@pytest.mark.parametrize("lose", [_lose_file, _empty_file, _older_backup, _file_of_birch])
-def test_checkpoints_that_are_gone_from_outside_of_the_database_are_found_and_nothing_is_signed(
-    seeded: Settings, lose: Callable[[Path], object], statements: tuple[str, ...]
-) -> None:
-    with connect(seeded, "builder") as connection:
-        issue_api_key(connection, ACME)
-    sign_log(seeded, whole=False)
-    assert len(notes(seeded, ACME)) == 2
-    assert verify_log(seeded, ACME)[1] == []
-    lose(seeded.audit_dir / f"{ACME}.checkpoints")
-    _as_owner(seeded, *statements)
-    found = verify_log(seeded, ACME)[1]
-    assert {one.layer for one in found} == {"checkpoint"}
-    assert any("bring back the file" in one.reason for one in found)
-    assert any("entries are missing" in one.reason for one in found) == bool(statements)
-    with connect(seeded, "builder") as connection:
-        issue_api_key(connection, ACME)
-    assert sign_log(seeded, whole=False).signed == {}
-
-
-def test_a_log_whose_entries_file_and_stored_checkpoints_are_gone_fails_against_a_note_that_somebody_holds(
-    seeded: Settings, tmp_path: Path
-) -> None:
-    note = tmp_path / "note"
-    note.write_text(notes(seeded, ACME)[-1], encoding="utf-8")
-    assert verify_log(seeded, ACME, note)[1] == []
-    (seeded.audit_dir / f"{ACME}.checkpoints").unlink()
-    with connect(seeded, "admin") as connection:
-        connection.execute("drop trigger insert_only on audit.checkpoint")
-        connection.execute("delete from audit.checkpoint where tenant_id = 'acme'")
-    _as_owner(seeded, *LAST)
-    assert verify_log(seeded, ACME)[1] == [], "nothing is left to compare with: docs/audit.md says so"
-    assert [one.layer for one in verify_log(seeded, ACME, note)[1]] == ["checkpoint"]
-
-
-def test_checkpoints_of_before_the_database_stored_them_are_stored_with_the_next(seeded: Settings) -> None:
-    with connect(seeded, "admin") as connection:
-        connection.execute("alter table audit.checkpoint disable trigger insert_only")
-        connection.execute("delete from audit.checkpoint")
-        connection.execute("alter table audit.checkpoint enable always trigger insert_only")
-    assert verify_log(seeded, ACME)[1] == []
-    with connect(seeded, "builder") as connection:
-        issue_api_key(connection, ACME)
-    sign_log(seeded, whole=False)
-    assert list(read_log(seeded, ACME).stored) == notes(seeded, ACME)
-    assert len(notes(seeded, ACME)) == 2
 
 
 def _export(settings: Settings, folder: Path, **changed: Any) -> Path:
