@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def pytest_configure(config: pytest.Config) -> None:
     """Start from a known environment; the process that begins the run owns the shared servers."""
     gc.disable()  # until all is collected: a fifth of the time that it takes
-    # Each call of the command line makes the tree of all commands anew, in 80 ms of processor time. Tests make it once:
+    # Each call of the command line makes the tree of all commands, in 80 ms of processor time. Tests make it once:
     # they are imported later, and take this function.
     typer.main.get_command = functools.cache(typer.main.get_command)
     if hasattr(config, "workerinput"):

@@ -6,6 +6,7 @@ key differ, they are compared as values: key order, white space and the form of 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -34,11 +35,13 @@ def _xxh3_128(names: tuple[str, ...]) -> pl.Expr:
     return hashed
 
 
+@cache
 def key_hash() -> pl.Expr:
     """xxh3_128 of the key, as UInt128."""
     return _xxh3_128(EVENT_KEY)
 
 
+@cache
 def payload_hash() -> pl.Expr:
     """xxh3_128 of everything compared, as text; equal hashes mean the same payload, others need a closer look."""
     return _xxh3_128(("type", "subject", "time", "replaces", "data")).cast(pl.String)

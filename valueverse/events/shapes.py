@@ -83,14 +83,15 @@ def _by_shape(frame: pl.DataFrame, shape_of: Callable[[str], _Shape | None]) -> 
 
 def _cut(part: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
     """Values of lines of one shape, in which the quotation marks have fixed numbers: four for each attribute."""
-    pieces = part["text"].str.splitn('"', 4 * len(names) + 3).struct.unnest()
+    pieces = pl.col("text").str.splitn('"', 4 * len(names) + 3).struct.unnest()
     data = pl.col(f"field_{4 * len(names) + 2}").str.strip_chars_start(" \t\r\n:").str.strip_suffix("}")
     fields = {name: pl.col(f"field_{4 * place + 3}") for place, name in enumerate(names)}
-    values = pieces.select(
+    values = (
         *(fields.get(name, pl.lit(None, pl.String)).alias(name) for name in ENVELOPE_ATTRIBUTES),
         data.str.strip_chars_end(" \t\r\n").alias("data"),
     )
-    return part.rename({"text": "raw"}).hstack(values)
+    # One query: for a few lines each costs more than its work.
+    return part.rename({"text": "raw"}).hstack(part.lazy().select(pieces).select(values).collect())
 
 
 def _parsed(text: str) -> Any:

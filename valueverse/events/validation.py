@@ -162,6 +162,18 @@ def _checks(folder: str, received_at: pl.Expr) -> list[_Check]:
     return [*of_keys, stranger, *of_times, early, *of_content]
 
 
+@cache
+def _parts() -> list[pl.Expr]:
+    """instant, customer and subscription of an event."""
+    subject = pl.col("subject")
+    customer = pl.when(subject.str.contains("/", literal=True)).then(subject.str.extract(r"^([^/]*)/"))
+    return [
+        parse_instant(pl.col("time")).alias("instant"),
+        customer.otherwise(subject).alias("customer"),
+        subject.str.extract(r"^[^/]*/(.*)$").alias("subscription"),
+    ]
+
+
 def validate_events(parsed: pl.DataFrame, folder: str, received_at: pl.Expr) -> pl.DataFrame:
     """Add instant, customer and subscription; fill reason, message and path of what is refused.
 
@@ -170,15 +182,7 @@ def validate_events(parsed: pl.DataFrame, folder: str, received_at: pl.Expr) -> 
         folder: the tenant whose landing folder the file lies in.
         received_at: when each event was received, an instant.
     """
-    subject = pl.col("subject")
-    placed = parsed.with_columns(
-        parse_instant(pl.col("time")).alias("instant"),
-        pl.when(subject.str.contains("/", literal=True))
-        .then(subject.str.extract(r"^([^/]*)/"))
-        .otherwise(subject)
-        .alias("customer"),
-        subject.str.extract(r"^[^/]*/(.*)$").alias("subscription"),
-    )
+    placed = parsed.with_columns(_parts())
     checks = _checks(folder, received_at)
     # A line that could not be read keeps the reason that the reader gave.
     unjudged = pl.col("reason").is_null()

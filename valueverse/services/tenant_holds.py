@@ -92,11 +92,12 @@ def held_rows(settings: Settings, stage: str) -> pl.DataFrame:
 
 
 def held_lines(settings: Settings) -> list[str]:
-    """Held tenants as lines of text, and the cure; none where nobody is held."""
+    """Who is held in stages and in months as lines of text, each kind with its cure; none where nobody is."""
     with connect(settings, "builder") as connection:
-        rows = held_store.held(connection).to_dicts()
+        rows, months = held_store.held(connection).to_dicts(), held_store.held_months(connection)
     listed = [f"{held_store.row_sentence(row)} ({held_store.since(row)})" for row in rows]
-    return [*listed, CURE] if listed else []
+    judged = [held_store.month_sentence(row) for row in months]
+    return [*listed, *[CURE] * bool(listed), *judged, *[held_store.MONTH_CURE] * bool(judged)]
 
 
 def held_tenants(settings: Settings, stage: str) -> list[str]:

@@ -31,6 +31,7 @@ from valueverse.schemas.events import EVENTS, QUARANTINE
 from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 from valueverse.services.operations.findings import business_findings
 from valueverse.services.operations.installation_status import NO_POSTGRES, read_status
+from valueverse.services.tenant_holds import held_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +73,12 @@ def world(module_settings: Settings) -> Settings:
         connection.commit()
     (module_settings.landing / "acme").mkdir(parents=True)
     with connect(module_settings, "builder") as connection:
+        connection.execute(
+            "insert into billing.release (tenant_id, period, status, reason, decided_at) values"
+            " ('acme', '2023-11', 'released', null, now()),"
+            " ('acme', '2023-12', 'held', 'lines_add_up: 1 row(s) break it', now()),"
+            " ('acme', '2024-01', 'held', 'held_in_billing: out of range', now())"
+        )
         connection.execute(
             "insert into inbox.batch (tenant_id, receipt, received_at, body, events, expanded, key_hashes)"
             " values ('acme', gen_random_uuid(), '2024-05-02T00:00:00Z', '', 7, 0, '')"
@@ -117,6 +124,7 @@ def test_status_counts_what_was_refused_and_what_waits(world: Settings) -> None:
     assert found["inbox"] == [waits]
     assert found["jobs"] == [{"kind": "deliver_webhook", "queue": "webhooks", "waiting": 2, "running": 0, "failed": 1}]
     assert [(one["tenant"], one["stage"]) for one in found["held"]] == [("acme", "billing")]
+    assert found["held_months"] == [{"tenant": "acme", "month": "2023-12", "reason": "lines_add_up: 1 row(s) break it"}]
     assert all(one["free"] > 0 for one in found["disk"])
     shown = asked(world, "status").stdout
     for text in (
@@ -126,6 +134,7 @@ def test_status_counts_what_was_refused_and_what_waits(world: Settings) -> None:
         "1 landing files wait",
         "7 events of 1 request wait in the inbox",
         "held in billing",
+        "acme is held in 2023-12: lines_add_up: 1 row(s) break it",
         "GiB free",
         "deliver_webhook",
     ):
@@ -173,7 +182,18 @@ def test_doctor_finds_each_and_every_cure_is_a_command_that_exists(world: Settin
     assert {words[1] for words in lead_on(world, findings)} == {"events", "explain", "sql"}
     listed = [json.loads(line) for line in asked(world, "doctor", "--json").stdout.splitlines()]
     assert {"wrong", "note", "ok"} == {one["level"] for one in listed}
-    assert any("is held in billing" in one["what"] for one in listed)
+    for held in ("is held in billing", "is held in 2023-12: lines_add_up"):
+        assert any(held in one["what"] for one in listed)
+    assert not any("2024-01" in one["what"] for one in listed), "a stage holds that month, and is named for it"
+
+
+@pytest.mark.integration
+def test_what_a_run_says_at_its_end_names_held_months(world: Settings) -> None:
+    stage, cure, month, month_cure = held_lines(world)
+    assert stage.startswith("tenant acme is held in billing: ")
+    assert (month, cure, month_cure) == (
+        "tenant acme is held in 2023-12: lines_add_up: 1 row(s) break it", held_store.CURE, held_store.MONTH_CURE,
+    )  # fmt: skip
 
 
 def test_the_cure_of_each_name_that_is_not_taken_leads_on(tmp_path: Path) -> None:

@@ -151,6 +151,11 @@ def _failed_and_held(found: InstallationStatus) -> Iterator[RenderableType]:
     yield from _more(found.business.held)
     if found.business.held:
         yield Text(held_store.CURE, style="yellow")
+    for row in found.business.held_months[:_SHOWN]:
+        yield Text(held_store.month_sentence(row), style="red")
+    yield from _more(found.business.held_months)
+    if found.business.held_months:
+        yield Text(held_store.MONTH_CURE, style="yellow")
     for row in found.business.held_invoices[:_SHOWN]:
         yield Text(held_invoice_sentence(row), style="red")
     yield from _more(found.business.held_invoices)

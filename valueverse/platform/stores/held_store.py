@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from valueverse.platform.queries import frame_of
+from valueverse.platform.queries import frame_of, rows_of
 from valueverse.schemas.operations import HELD_PARTITIONS, HELD_TENANTS
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ CURE = (
     "correct or void the event that the reason names (docs/events.md); the next run tries again, or "
     "`python -m pipelines.catch_up` at once"
 )
+
+
+MONTH_CURE = "docs/runbooks/held-tenant.md says where to look, and how the month is judged again once that is corrected"
 
 
 def record(
@@ -149,6 +152,21 @@ def released_since(connection: psycopg.Connection[Any], stage: str) -> pl.DataFr
         [stage],
         HELD_PARTITIONS,
     )
+
+
+def held_months(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
+    """tenant, month and reason of months that the release holds, by tenant and month; without those that a stage before
+    it holds, which ``held`` has."""
+    return rows_of(
+        connection,
+        "select tenant_id::text as tenant, period as month, reason from billing.release "
+        "where status = 'held' and reason not like '%held_in_%' order by 1, 2",
+    )
+
+
+def month_sentence(row: Mapping[str, Any]) -> str:
+    """``tenant acme is held in 2024-03: lines_add_up: 1 row(s) break ...``, of a row of ``held_months``."""
+    return f"tenant {row['tenant']} is held in {row['month']}: {row['reason']}"
 
 
 def sentence(tenant: str, stage: str, code: str, message: str) -> str:

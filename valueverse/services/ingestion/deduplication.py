@@ -75,8 +75,9 @@ def with_repeats(judged: pl.DataFrame, noun: str) -> pl.DataFrame:
         judged: of ``file_validation``, each with a ``line`` of its own.
         noun: what a line is called in the message.
     """
-    good = judged.filter(pl.col("reason").is_null()).select("line", *_FIRST, "reason", "message", "path")
-    first = good.select(pl.struct(EVENT_KEY).is_first_distinct()).to_series()
+    valid = judged.lazy().filter(pl.col("reason").is_null()).select("line", *_FIRST, "reason", "message", "path")
+    good = valid.with_columns(pl.struct(EVENT_KEY).is_first_distinct().alias("first")).collect()
+    first = good.drop_in_place("first")
     if first.all():
         return judged
     firsts = good.filter(first)

@@ -78,19 +78,22 @@ def judged_lines(
 ) -> pl.DataFrame:
     """PARSED_LINES of a tenant, each received at an instant: valid or with a reason; their file's name and hash."""
     judged = _billing_judged(validate_events(lines, tenant, received_at), tenant)
-    return judged.with_columns(
+    named = judged.lazy().with_columns(
         pl.lit(tenant).alias("tenant"),
         pl.lit(name).alias("file"),
         pl.lit(file_hash).alias("file_hash"),
         payload_hash().alias("payload_hash"),
-    ).with_columns(pl.col("instant").alias("time"), pl.col("instant").dt.date().alias("event_date"))
+    )
+    instant = pl.col("instant")
+    return named.with_columns(instant.alias("time"), instant.dt.date().alias("event_date")).collect()
 
 
 def _billing_judged(checked: pl.DataFrame, tenant: str) -> pl.DataFrame:
     """Billing events are documents, few against usage, and are judged one by one."""
-    billing = checked.filter(IS_BILLING, pl.col("reason").is_null(), pl.col("data").is_not_null())
+    judgeable = IS_BILLING & pl.col("reason").is_null() & pl.col("data").is_not_null()
+    billing = checked.lazy().filter(judgeable).select("line", "type", "data").collect()
     verdicts = []
-    for line, kind, data in billing.select("line", "type", "data").iter_rows():
+    for line, kind, data in billing.iter_rows():
         try:
             judge_billing_event(kind, tenant, load_exact_json(data), parse_catalog)
         except RefusalError as refusal:

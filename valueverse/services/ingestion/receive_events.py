@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _LINES = PARSED_LINES.part("line", "raw")
 _OUTCOME = pl.when(pl.col("reason") == "duplicate").then(pl.lit("duplicate")).otherwise(pl.lit("refused"))
 _STATUS = pl.when(pl.col("reason").is_null()).then(pl.lit("accepted")).otherwise(_OUTCOME).alias("status")
+_WHY = ("reason", "message", "path")
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,10 @@ def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEv
     """
     lines = pl.DataFrame({"line": range(1, len(texts) + 1), "raw": texts}, schema=_LINES)
     with guarded():
-        judged = with_repeats(judged_lines(read_lines(lines), tenant, pl.lit(moment)), "event").with_columns(_STATUS)
-    instruments = judged.filter(pl.col("reason") == "payment_instrument")
-    if not instruments.is_empty():
-        line, message, path = instruments.select("line", "message", "path").row(0)
-        raise RefusalError("payment_instrument", f"event {line}: {message}; nothing of the request is stored", path)
-    counts = dict.fromkeys(("accepted", "duplicate", "refused"), 0)
-    counts |= dict(judged["status"].value_counts().iter_rows())
+        judged = with_repeats(judged_lines(read_lines(lines), tenant, pl.lit(moment)), "event")
+    refused = _refused(judged)
+    counts = {"accepted": judged.height - refused.height, "duplicate": 0, "refused": 0}
+    counts |= Counter(refused["status"])
     leaves = [leaf_hash(text.encode()) for text in texts]
     whole = "".join(f"{text}\n" for text in texts).encode()
     return JudgedEvents(
@@ -91,19 +90,38 @@ def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEv
         events=len(texts),
         expanded=len(whole),
         key_hashes=key_bytes(judged),
-        billing_types=sorted(judged.filter(IS_BILLING)["type"].unique()),
+        billing_types=judged.lazy()
+        .filter(IS_BILLING)
+        .select(pl.col("type").unique().sort())
+        .collect()["type"]
+        .to_list(),
         counts=counts,
-        first=FOUND_EVENTS.conform(judged.head(SHOWN)),
-        results=_results(judged, leaves),
+        first=FOUND_EVENTS.conform(judged.head(SHOWN).with_columns(_STATUS)),
+        results=_results(judged, refused, leaves),
         root=root_hash(leaves),
     )
 
 
-def _results(judged: pl.DataFrame, leaves: Sequence[bytes]) -> bytes:
-    always, why = ("source", "id", "status", "leaf"), ("reason", "message", "path")
-    shown = judged.with_columns(pl.Series("leaf", [leaf.hex() for leaf in leaves], pl.String))
-    results = [dict(zip(always, row, strict=True)) for row in shown.select(always).iter_rows()]
-    refused = shown.with_row_index("place").filter(pl.col("status") != "accepted")
-    for place, *reasons in refused.select("place", *why).iter_rows():
-        results[place] |= {name: value for name, value in zip(why, reasons, strict=True) if value is not None}
+def _refused(judged: pl.DataFrame) -> pl.DataFrame:
+    """place, line, status and _WHY of those that are not accepted.
+
+    Raises:
+        RefusalError: ``payment_instrument``.
+    """
+    wrong = judged.lazy().with_row_index("place").filter(pl.col("reason").is_not_null())
+    refused = wrong.select("place", "line", _STATUS, *_WHY).collect()
+    for line, reason, message, path in refused.select("line", *_WHY).iter_rows():
+        if reason == "payment_instrument":
+            raise RefusalError(reason, f"event {line}: {message}; nothing of the request is stored", path)
+    return refused
+
+
+def _results(judged: pl.DataFrame, refused: pl.DataFrame, leaves: Sequence[bytes]) -> bytes:
+    keys = zip(judged["source"], judged["id"], leaves, strict=True)
+    results = [
+        {"source": source, "id": event, "status": "accepted", "leaf": leaf.hex()} for source, event, leaf in keys
+    ]
+    for place, status, *reasons in refused.select("place", "status", *_WHY).iter_rows():
+        why = zip(_WHY, reasons, strict=True)
+        results[place] |= {"status": status} | {name: value for name, value in why if value is not None}
     return orjson.dumps(results)

@@ -53,10 +53,13 @@ def _failed(settings: Settings, status: InstallationStatus) -> Iterator[Finding]
 def _held(settings: Settings, status: InstallationStatus) -> Iterator[Finding]:
     for one in status.business.held:
         yield Finding("wrong", held_store.row_sentence(one), held_store.since(one), held_store.CURE)
+    for row in status.business.held_months[:_SHOWN]:
+        where = f"billing.release of {settings.database_name}"
+        yield Finding("wrong", held_store.month_sentence(row), where, held_store.MONTH_CURE)
     for row in status.business.held_invoices[:_SHOWN]:
         yield Finding("wrong", held_invoice_sentence(row), settings.database_name, _UNPRICED)
-    if not (status.business.held or status.business.held_invoices or status.unknown):
-        yield Finding("ok", "no tenant and no invoice is held", settings.database_name)
+    if not (status.business.holds or status.unknown):
+        yield Finding("ok", "no tenant, no month and no invoice is held", settings.database_name)
 
 
 def _waiting(status: InstallationStatus) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ class Business:
     Attributes:
         overview: runs and stages; None: no run was ever started.
         held: HELD_TENANTS as mappings.
+        held_months: as ``held_store.held_months``.
         held_invoices: as ``held_invoice_store.held_invoices``.
         quarantined: tenant, reason, lines, files, newest_day, newest_file, example.
         rejected: tenant, reason, events, newest_time, source, event_id, message.
@@ -51,11 +52,17 @@ class Business:
 
     overview: DagsterOverview | None = None
     held: list[dict[str, Any]] = field(default_factory=list)
+    held_months: list[dict[str, Any]] = field(default_factory=list)
     held_invoices: list[dict[str, Any]] = field(default_factory=list)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     inbox: list[dict[str, Any]] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether a tenant, a month or an invoice is held."""
+        return bool(self.held or self.held_months or self.held_invoices)
 
 
 @dataclass(frozen=True)
@@ -87,10 +94,10 @@ class InstallationStatus:
 
     @property
     def needs_attention(self) -> bool:
-        """Whether a server crashed or hangs, a run failed without repair, or a tenant or an invoice is held."""
+        """Whether a server crashed or hangs, a run failed without repair, or something is held."""
         broken = any(one.state in {"crashed", "not answering"} for one in self.servers)
         failed = self.business.overview is not None and bool(self.business.overview.failed)
-        return broken or failed or bool(self.business.held or self.business.held_invoices)
+        return broken or failed or self.business.holds
 
     def stages(self) -> list[dict[str, Any]]:
         """stage, materialised_at, waiting, failed runs and held tenants of each stage."""
@@ -111,6 +118,7 @@ class InstallationStatus:
             "stages": self.stages(),
             "failed": overview.failed if overview else [],
             "held": self.business.held,
+            "held_months": self.business.held_months,
             "held_invoices": self.business.held_invoices,
             "quarantined": self.business.quarantined,
             "rejected": self.business.rejected,
@@ -148,6 +156,7 @@ def _business(settings: Settings, unknown: list[str]) -> Business:
             return Business(
                 overview,
                 held_store.held(connection).to_dicts(),
+                held_store.held_months(connection),
                 held_invoice_store.held_invoices(connection),
                 operations_store.quarantined(connection),
                 operations_store.rejected(connection),
