@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import (
-    DagsterDbtTranslator,
-    DagsterDbtTranslatorSettings,
-    DbtCliResource,
-    DbtProject,
-    dbt_assets,
-)
 from pydantic import Field
 
 from assets.asset_helpers import ANALYTICS, code_in, fresh, mark, newest
 from assets.billing import INVOICES
 from assets.check_results import DBT_TEST, what_to_do
+from assets.dbt_library import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtProgram,
+    DbtProject,
+    dbt_assets,
+)
 from assets.held import CHECK, held_check
 from assets.ingestion import LANDING
 from assets.journal import JOURNAL
@@ -122,7 +122,7 @@ _OF_THE_DATA = ("--exclude-resource-type", "unit_test")
     pool="marts",
 )
 def dbt_models(
-    context: dg.AssetExecutionContext, config: MartsConfig, platform: Platform, dbt: DbtCliResource
+    context: dg.AssetExecutionContext, config: MartsConfig, platform: Platform, dbt: DbtProgram
 ) -> Iterator[Any]:
     """``dbt build`` of the models asked for: each model, then its tests.
 
@@ -145,7 +145,7 @@ def dbt_models(
         mark(context, PUBLISHED, sorted(shown), {"outcome": result})
 
 
-def _built(context: dg.AssetExecutionContext, dbt: DbtCliResource, attempts: Attempts) -> Iterator[Any]:
+def _built(context: dg.AssetExecutionContext, dbt: DbtProgram, attempts: Attempts) -> Iterator[Any]:
     """The events of one build, in as many attempts as there are sets of tenants to leave out."""
     given: set[Any] = set()
     while True:
@@ -215,6 +215,6 @@ def no_tenant_is_held_by_the_marts(platform: Platform) -> dg.AssetCheckResult:
     return held_check(platform, DIM_TENANT, STAGE)
 
 
-def dbt_resource() -> DbtCliResource:
+def dbt_resource() -> DbtProgram:
     """The dbt of this environment on the project of this checkout."""
-    return DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=DBT)
+    return DbtProgram(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=DBT)

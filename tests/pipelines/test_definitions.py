@@ -28,6 +28,10 @@ WRITTEN = {
 }
 
 
+def test_packages_of_dbt_are_not_imported_with_the_code_location() -> None:
+    assert sys.modules["dagster_dbt.compat"].DBT_PYTHON_VERSION is None
+
+
 def test_definitions_can_be_loaded() -> None:
     dg.Definitions.validate_loadable(defs)
 

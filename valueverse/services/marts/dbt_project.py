@@ -56,7 +56,7 @@ def manifest(project: Path = PROJECT) -> Path:
 
 @contextmanager
 def dbt_environment(settings: Settings) -> Iterator[None]:
-    """Let dbt, also the part of it in this process, find the warehouse, for as long as this lasts."""
+    """Let a dbt that is started find the warehouse, for as long as this lasts."""
     where = conninfo_to_dict(settings.postgres_url("builder"))
     given = {
         "VALUEVERSE_DBT_PYTHON": sys.executable,
