@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from serving_api.ranges import Range
 from valueverse.errors import RefusalError
 from valueverse.services.instants import read_instant
 
@@ -54,8 +55,6 @@ Cursor = Annotated[
         description="`next_cursor` of the page before; leave out for the first page.",
     ),
 ]
-
-
 Limit = Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(count)]
 
 
@@ -96,9 +95,10 @@ class KnownAtQuery(Query):
     known_at: KnownAt = None
 
 
-class InvoiceQuery(KnownAtQuery):
+class InvoiceQuery(KnownAtQuery, Range):
     """Filters of the list of invoices."""
 
+    ends: ClassVar[dict[str, str]] = {"period_from": "query.period_from", "period_to": "query.period_to"}
     customer: Annotated[Key | None, Field(description="Customer key.", examples=["chat"])] = None
     status: Annotated[
         Literal["draft", "finalised", "voided"] | None, Field(description="`voided` invoices were finalised.")
@@ -122,7 +122,7 @@ class InvoiceQuery(KnownAtQuery):
     cursor: Cursor
 
 
-class EventQuery(Query):
+class EventQuery(Query, Range):
     """Filters of the list of events."""
 
     fate: Annotated[

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from serving_api.ranges import Range
 from serving_api.schemas import BoundedDay, Cursor, Key, KnownAtQuery, Page, count
 
 
-class UsageQuery(KnownAtQuery):
+class UsageQuery(KnownAtQuery, Range):
     """Filters of a customer's usage, and how it is put together."""
 
     from_: Annotated[

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.problems import Problem, field_error
+from serving_api.ranges import refuse_reversed
 from serving_api.responses import JSON, refuse_parameters, require_media, respond
 from serving_api.security.authentication import identify_reader
 from serving_api.service import service_of
@@ -162,6 +163,7 @@ async def _answer(request: Request, identity: Identity, slug: str, stated: dict[
         query = MeterQuery.model_validate(stated)
     except ValidationError as error:
         raise _wrong([field_error(one, place) for one in error.errors()]) from error
+    refuse_reversed(query.from_, query.to, [f"{place}.from", f"{place}.to"])
     question = query.question(identity.tenant, slug)
     body = await _worked(request, identity, partial(_usage, query=query, question=question))
     return respond(request, body.encode())

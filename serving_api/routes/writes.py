@@ -30,7 +30,7 @@ from valueverse.services.billing.customer_usage import customer_usage
 from valueverse.services.ingestion.deliver import event_text
 from valueverse.services.ingestion.receive_events import judge_texts
 from valueverse.services.subscriptions.account_events import read_account
-from valueverse.services.subscriptions.invoice_statements import refuse_unbillable
+from valueverse.services.subscriptions.invoice_statements import Recorded, refuse_unbillable
 from valueverse.services.subscriptions.preview import plain_rows, preview
 from valueverse.services.subscriptions.timelines import segments_of, stated_customer, timeline_of
 
@@ -72,7 +72,8 @@ async def perform(
     request: Request,
     identity: Identity,
     body: bytes,
-    judge: Callable[[Sequence[WaitingRequest], datetime], Outcome],
+    judge: Callable[..., Outcome],
+    read: Callable[[Transaction], Awaitable[dict[str, Any]]] | None = None,
 ) -> Response:
     """Judge a write beside the event loop and store its event: one transaction, with the answer if it has a key.
 
@@ -80,7 +81,8 @@ async def perform(
         request: its method, address and key make it repeatable.
         identity: who writes.
         body: as it came.
-        judge: makes the event, given what waits in the inbox and the instant.
+        judge: makes the event, given what waits in the inbox, the instant and, by name, what ``read`` gives.
+        read: reads more in the transaction; None: nothing.
 
     Raises:
         Problem: of ``Idempotency-Key``.
@@ -93,7 +95,8 @@ async def perform(
             return answered
         # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
         requests = waiting_of(await transaction.call("waiting_requests", tenant))
-        outcome = await anyio.to_thread.run_sync(partial(judge, requests, datetime.now(UTC)))
+        beside = {} if read is None else await read(transaction)
+        outcome = await anyio.to_thread.run_sync(partial(judge, requests, datetime.now(UTC), **beside))
         receipt = None if outcome.known else await _store(transaction, request, identity, outcome.event)
         status = 201 if request.method == "POST" and receipt else 200
         return await again.end(transaction, tenant, status, _answer(outcome, receipt))
@@ -111,7 +114,9 @@ def _route(write: Write) -> Callable[[Request], Awaitable[Response]]:
             judge = partial(_judged, request, identity.tenant, write, stated)
             if stated.preview:
                 return await _previewed(request, identity.tenant, write, stated)
-            return await perform(request, identity, body, judge)
+            number = stated.data.get("invoice")
+            read = None if number is None else partial(_recorded, identity.tenant, number)
+            return await perform(request, identity, body, judge, read)
         except RefusalError as refusal:
             raise _problem(write, refusal) from refusal
 
@@ -151,16 +156,27 @@ def _judged(
     stated: Statement,
     requests: Sequence[WaitingRequest],
     moment: datetime,
+    *,
+    recorded: Recorded | None = None,
 ) -> Outcome:
     settings = service_of(request).settings
     account = read_account(Lake(settings.lake_url), settings.landing, tenant, moment, requests, write.names)
     if write.hidden == "customer" and "if-match" in request.headers:
         require_match(request, orjson.dumps(stated_customer(account.timeline, stated.data["customer"])))
     planned = write.plan(account, stated)
-    if "invoice" in stated.data:
-        with connect(settings, "api") as connection:
-            refuse_unbillable(connection, planned)
+    if recorded is not None:
+        refuse_unbillable(recorded, planned)
     return Outcome(planned.event, planned.known, _shown(planned))
+
+
+async def _recorded(tenant: str, number: str, transaction: Transaction) -> dict[str, Any]:
+    """What is recorded of the customer of an invoice, read in the transaction of the write; nothing: there is none."""
+    found = await transaction.call("invoice", tenant, number)
+    if not found:
+        return {"recorded": Recorded()}
+    of = (tenant, orjson.loads(found[0]["document"])["customer"], None)
+    invoices, lines = await transaction.call("prior_invoices", *of), await transaction.call("prior_lines", *of, None)
+    return {"recorded": Recorded(invoices, lines)}
 
 
 async def _previewed(request: Request, tenant: str, write: Write, stated: Statement) -> Response:

@@ -9,9 +9,13 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from serving_api.invoice_reads import document_bytes
+from serving_api.problems import Problem
+from serving_api.ranges import Range
 from serving_api.responses import amount, matches
+from serving_api.routes.webhooks.schemas import Replay
 from tests.support.billing_rows import invoice_id
 from tests.support.laws import law
 from tests.support.serving import ODD_CUSTOMER, Api, assert_problem, canonical, invoice_document
@@ -71,6 +75,46 @@ async def test_filters_narrow_the_list(api: Api, query: dict[str, str], found: i
 async def test_a_value_that_makes_no_sense_is_refused_with_its_place(api: Api, query: dict[str, str]) -> None:
     problem = assert_problem(await api.get("acme", "/v1/invoices", **query), 422, "invalid-request")
     assert [error["path"] for error in problem["errors"]] == [f"query.{next(iter(query))}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/v1/invoices", ("period_from", "period_to")),
+        ("/v1/customers/c1/usage", ("from", "to")),
+        ("/v1/events", ("from", "to")),
+        ("/compat/openmeter/api/v1/meters/tokens/query", ("from", "to")),
+    ],
+)
+async def test_a_range_that_ends_before_it_begins_is_refused_with_both_its_places(
+    api: Api, path: str, names: tuple[str, str]
+) -> None:
+    days = ("2023-12-01T00:00:00Z", "2023-11-30T00:00:00Z") if "compat" in path else ("2023-12-01", "2023-11-30")
+    problem = (await api.get("acme", path, **dict(zip(names, days, strict=True)))).json()
+    message = f"`{names[0]}` lies after `{names[1]}`: nothing lies between them"
+    assert problem["errors"] == [{"path": f"query.{name}", "message": message} for name in names]
+
+
+def test_every_route_that_takes_a_range_of_dates_refuses_a_reversed_one() -> None:
+    """Simulations and re-ratings are judged by their service, as the command line is."""
+
+    def takes_range(model: type[BaseModel]) -> bool:
+        fields = (model.model_fields.get(name) for name in ("from_", "to", "period_from", "period_to"))
+        return sum("datetime." in repr(field.annotation) for field in fields if field is not None) == 2
+
+    def below(model: type[BaseModel]) -> set[type[BaseModel]]:
+        return {model}.union(*map(below, model.__subclasses__()))
+
+    found = {one for one in below(BaseModel) if one.__module__.startswith("serving_api.") and takes_range(one)}
+    assert {one.__name__ for one in found if not issubclass(one, Range)} == {
+        "MeterQuery", "NewSimulation", "NewRerating"
+    }  # fmt: skip
+    assert {one.__name__ for one in found if issubclass(one, Range)} == {
+        "InvoiceQuery", "UsageQuery", "EventQuery", "Selected", "DeliveryQuery", "Replay"
+    }  # fmt: skip
+    with pytest.raises(Problem) as refused:
+        Replay.model_validate({"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"})
+    assert [one["path"] for one in refused.value.errors or ()] == ["body.from", "body.to"]
 
 
 async def test_paging_shows_everything_once_while_new_invoices_arrive(api: Api, module_settings: Settings) -> None:

@@ -177,18 +177,23 @@ async def test_money_is_stated_exactly_and_about_the_tenants_own_invoices(
     assert_problem(await send(api, "/invoices/birch-000001/void", {"reason": "x"}), 404, "not-found")
 
 
-async def test_what_waits_counts_against_an_invoice_and_voids_it_once(api: Api, inbox: psycopg.Connection[Any]) -> None:
-    """Of 71.10, two credit notes of 40 are too much; an invoice that is voided is neither credited nor voided again."""
+async def test_what_waits_counts_against_an_invoice_and_voids_it_once(
+    api: Api, inbox: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 71.10 40 are credited once. A void ahead stands in the way of later ones. No connection is made by the way."""
+    monkeypatch.setattr("psycopg.connect", None)
+    await written(api, "/invoices/acme-000001/void", {"reason": "merged", "on": "2199-01-01"})
+    assert_problem(await send(api, "/invoices/acme-000001/void", {"reason": "x", "on": "2199-02-01"}), 409, "conflict")
     note = {"invoice": "acme-000001", "amount": "40.00", "reason": "outage"}
     await written(api, "/credit-notes", note)
     problem = assert_problem(await send(api, "/credit-notes", note | {"reason": "again"}), 422, "invalid-request")
     assert problem["errors"][0]["path"] == "body.amount"
     await written(api, "/invoices/acme-000001/void", {"reason": "wrong"})
-    second = await send(api, "/invoices/acme-000001/void", {"reason": "still wrong"})
-    assert assert_problem(second, 409, "conflict")["errors"][0]["path"] == "path.key"
+    again = await send(api, "/invoices/acme-000001/void", {"reason": "still wrong"})
+    assert assert_problem(again, 409, "conflict")["errors"][0]["path"] == "path.key"
     late = await send(api, "/credit-notes", note | {"amount": "1"})
     assert assert_problem(late, 422, "invalid-request")["errors"][0]["path"] == "body.invoice"
-    assert len(stored(inbox)) == 2
+    assert len(stored(inbox)) == 3
 
 
 async def test_a_void_that_was_received_before_its_invoice_had_the_number_is_in_nobodys_way(

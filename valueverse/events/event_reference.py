@@ -92,7 +92,8 @@ ENTRIES: dict[str, Entry] = {
         "Books money paid back.", {"invoice": "acme-000001", "amount": "10.00", "currency": "EUR"}
     ),
     "billing.invoice.voided": Entry(
-        "Voids a finalised invoice: its number stays, its amounts are booked back, its periods are billed again.",
+        "Voids a finalised invoice: its number stays, its amounts are booked back, its periods are billed again. One "
+        "of a later date waits for the first billing run from then on.",
         {"invoice": "acme-000001", "reason": "wrong address"},
     ),
     "billing.credit_note.issued": Entry(

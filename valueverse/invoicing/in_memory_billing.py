@@ -22,6 +22,7 @@ from valueverse.invoicing.knowledge import known_at_of_tenant, newest_known_at
 from valueverse.invoicing.rendering.document_hash import invoice_id, invoice_number
 from valueverse.invoicing.settlement.adjustment_events import (
     read_adjustment_events,
+    voids_in_effect,
     voids_of_unknown_invoices,
     voids_that_count,
     with_voids,
@@ -73,7 +74,7 @@ class RecordedInvoices:
         Returns:
             the invoices finalised by this run, and their lines.
         """
-        strays = self._void(timeline, history)
+        strays = self._void(timeline, history, as_of)
         prior = self._prior(ReceivedChanges(usage, history.meters, facts, newest_known_at(known_at)))
         billed = bill(timeline, history, usage, window, known_at=known_at, closed_by=as_of, prior=prior)
         done = billed.invoices.filter(pl.col("finalise_after") <= pl.lit(as_of, INSTANT))
@@ -97,11 +98,13 @@ class RecordedInvoices:
         issued = issued_invoices(self.rows)
         return derive_prior_state(self.rows, issued, recomputed_invoices(issued, changes), RERATINGS.to_frame())
 
-    def _void(self, timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
-        """Void what billing events say; those of no invoice finalised by then come back as REJECTED_EVENTS."""
+    def _void(self, timeline: Timeline, history: CatalogHistory, as_of: datetime) -> pl.DataFrame:
+        """Void what billing events say by ``as_of``; those of no invoice finalised by then come back as
+        REJECTED_EVENTS."""
         voids = read_adjustment_events(timeline, history).voids
         bills = self.rows.invoices
-        self.rows = replace(self.rows, invoices=BILLED_INVOICES.conform(with_voids(bills, voids)))
+        voided = with_voids(bills, voids_in_effect(voids, as_of))
+        self.rows = replace(self.rows, invoices=BILLED_INVOICES.conform(voided))
         there = self.rows.invoices.filter(pl.col("voided_at").is_not_null())
         gone = self.rows.lines.drop_nulls("corrected_invoice_id").join(there, on=["tenant", "invoice_id"], how="semi")
         corrected = gone.select("tenant", invoice_id="corrected_invoice_id").unique(maintain_order=True)

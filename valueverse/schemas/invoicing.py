@@ -44,7 +44,10 @@ line bills;
 
 PRICED = ("amount_rounded", "problem")
 """What pricing says of a line: its amount by the terms' rounding mode, or why it has none."""
-LINKED = ("explains", "corrected_invoice_id", "proposal", "is_difference", "booked_tax_percent", "booked_tax_key")
+LINKED = (
+    "explains", "corrected_invoice_id", "proposal", "is_difference", "booked_tax_percent", "booked_tax_key",
+    "corrected_close",
+)  # fmt: skip
 """What only lines that refer to something else have."""
 SHOWN = ("amount_minor", "decimals", *POLICY, "place")
 """What showing amounts by the policy of the terms adds to a line (``line_amounts.shown_amounts``)."""
@@ -56,15 +59,17 @@ WORKING_LINES = Contract(
     | {"terms": pl.UInt32(), "amount_rounded": EXACT, "problem": TEXT, "decimals": pl.Int8()}
     | _POLICY
     | {
-        "place": pl.UInt32(), "booked_tax_percent": EXACT, "booked_tax_key": TEXT, "plan": TEXT, "tax_percent": EXACT,
-        "tax_key": TEXT, "tax_problem": TEXT, "discount_minor": MINOR, "tax_minor": MINOR,
+        "place": pl.UInt32(), "booked_tax_percent": EXACT, "booked_tax_key": TEXT, "corrected_close": INSTANT,
+        "plan": TEXT, "tax_percent": EXACT, "tax_key": TEXT, "tax_problem": TEXT, "discount_minor": MINOR,
+        "tax_minor": MINOR,
     },
     nullable={*LINES.nullable, "amount_precise", "terms", *PRICED, *LINKED, *SHOWN, *SETTLED},
 )  # fmt: skip
 """Lines as every step of a billing run takes and gives them; what a later step fills is null. ``terms``: the number of
 the terms that priced the line, null: of none (a one-off, a correction of a line that is of no terms any more);
 ``place``: unique over all lines of the run, in the order in which invoices show them; ``booked_tax_*``: the tax that
-of the line that a correction corrects; ``tax_problem``: why the line's tax cannot be known."""
+of the line that a correction corrects; ``corrected_close``: when the invoice closed that it corrects;
+``tax_problem``: why the line's tax cannot be known."""
 
 INVOICE_HEADERS = Contract(
     _INVOICE | {"timezone": TEXT, "currency": TEXT, "terms": pl.UInt32()} | _POLICY | {"close": INSTANT},
@@ -77,8 +82,8 @@ BOOKED_LINES = Contract(
     {
         "tenant": TEXT, "invoice_id": TEXT, "key": TEXT, "kind": TEXT, "description": TEXT, "meter": TEXT,
         "dimensions": TEXT, "quantity": EXACT, "amount_minor": MINOR, "net_minor": MINOR, "event_count": pl.Int64(),
-        "service_to": INSTANT, "line_origin": TEXT, "line_no": pl.Int32(), "booked_tax_percent": EXACT,
-        "booked_tax_key": TEXT,
+        "service_from": INSTANT, "service_to": INSTANT, "line_origin": TEXT, "line_no": pl.Int32(),
+        "booked_tax_percent": EXACT, "booked_tax_key": TEXT,
     },
     nullable=("meter", "quantity", "event_count", "line_no"),
 )  # fmt: skip
@@ -180,9 +185,10 @@ ONE_OFFS_BILLED = Contract({"tenant": TEXT, "key": TEXT})
 RECOMPUTED_LINES = Contract(
     {
         "tenant": TEXT, "invoice_id": TEXT, "key": TEXT, "kind": TEXT, "description": TEXT, "meter": TEXT,
-        "dimensions": TEXT, "quantity": EXACT, "event_count": pl.Int64(), "amount_precise": EXACT,
-        "amount_minor": MINOR, "rank": pl.Int32(), "tiers": pl.List(TIER), "line_origin": TEXT, "line_no": pl.Int32(),
-        "terms": pl.UInt32(), "plan": TEXT, "decimals": pl.Int8(), "rounding_mode": TEXT,
+        "dimensions": TEXT, "service_from": INSTANT, "service_to": INSTANT, "quantity": EXACT,
+        "event_count": pl.Int64(), "amount_precise": EXACT, "amount_minor": MINOR, "rank": pl.Int32(),
+        "tiers": pl.List(TIER), "line_origin": TEXT, "line_no": pl.Int32(), "terms": pl.UInt32(), "plan": TEXT,
+        "decimals": pl.Int8(), "rounding_mode": TEXT,
     },
     nullable=(
         "meter", "quantity", "event_count", "amount_precise", "rank", "tiers", "line_no", "terms", "plan",
@@ -205,9 +211,9 @@ BILLED_INVOICES = Contract(
 BILLED_LINES = Contract(
     {
         "tenant": TEXT, "invoice_id": TEXT, "line_no": pl.Int32(), "key": TEXT, "kind": TEXT, "description": TEXT,
-        "meter": TEXT, "dimensions": TEXT, "service_to": INSTANT, "quantity": EXACT, "amount_precise": EXACT,
-        "amount_minor": MINOR, "discount_minor": MINOR, "tax_minor": MINOR, "event_count": pl.Int64(),
-        "corrected_invoice_id": TEXT, "tax_percent": EXACT, "tax_key": TEXT,
+        "meter": TEXT, "dimensions": TEXT, "service_from": INSTANT, "service_to": INSTANT, "quantity": EXACT,
+        "amount_precise": EXACT, "amount_minor": MINOR, "discount_minor": MINOR, "tax_minor": MINOR,
+        "event_count": pl.Int64(), "corrected_invoice_id": TEXT, "tax_percent": EXACT, "tax_key": TEXT,
     },
     key=("tenant", "invoice_id", "line_no"),
     nullable=("meter", "quantity", "event_count", "corrected_invoice_id", "tax_percent", "tax_key"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from serving_api.ranges import Range
 from serving_api.routes.identity.schemas import Rotation
 from serving_api.schemas import Cursor, CustomerQuery, Limit, Page, Query
 from valueverse.services.webhooks.deliveries import REPLAYED_AT_ONCE
@@ -124,7 +125,7 @@ class Trial(BaseModel):
     delivery: Annotated[int, Field(description="What became of it is at `/v1/webhook-deliveries`.", examples=[48213])]
 
 
-class Selected(BaseModel):
+class Selected(Range):
     """Which deliveries."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -152,6 +153,7 @@ class DeliveryQuery(Selected, Query):
 class Replay(Selected):
     """Which deliveries are made again."""
 
+    ends: ClassVar[dict[str, str]] = {"from_": "body.from", "to": "body.to"}
     state: Annotated[Literal["delivered", "dead"], Field(description="`dead`: those that were given up.")] = "dead"
     cursor: Cursor
 

@@ -32,6 +32,22 @@ def test_a_voided_invoice_is_billed_again_as_its_next_revision() -> None:
     assert books.bill("2024-01-01", "2024-02-01", "2024-02-12").invoices.is_empty()
 
 
+def test_a_void_of_a_later_date_waits_for_it() -> None:
+    acme = world(unit="1")
+    acme.start("2024-01-01")
+    acme.use("2024-01-05", "tokens", "30")
+    books = Books(acme)
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    void = {"invoice": "acme-000001", "reason": "wrong address"}
+    acme.record("invoice.voided", "2024-02-20", void, received_at=instant("2024-02-10"))
+    assert books.bill("2024-01-01", "2024-02-01", "2024-02-19").invoices.is_empty()
+    assert numbers(books.bill("2024-01-01", "2024-02-01", "2024-02-20").invoices) == [(1, 3000)]
+    # Which number is meant is judged by when it was received.
+    strange = {"invoice": "acme-000009", "reason": "wrong address"}
+    acme.record("invoice.voided", "2024-09-01", strange, received_at=instant("2024-02-22"))
+    assert books.bill("2024-01-01", "2024-02-01", "2024-02-23").rejected["reason"].to_list() == ["unknown_invoice"]
+
+
 def test_what_corrected_a_voided_invoice_is_taken_back_and_its_money_is_free_again() -> None:
     """January: 30 of a wallet's 50; 4 of late usage on February's 10. After the void January's 34 are billed again and
     the 4 taken back, and the wallet has paid 44 in all."""

@@ -39,6 +39,7 @@ THEIRS = {
     "0061": ("select used_at is null from auth.api_key",),
     "0062": ("select count(*) from billing.earlier_state", "select recorded_at is null from billing.invoice_void"),
     "0063": ("select count(*) from audit.checkpoint", "select name from auth.answer_channel"),
+    "0064": ("select known_since = recorded_at from billing.invoice_void",),
 }
 """What asks for rows of tables and columns that a migration made."""
 AFTER_ALL: dict[str, list[object]] = {
@@ -46,6 +47,7 @@ AFTER_ALL: dict[str, list[object]] = {
     "select used_at is null from auth.api_key": [True] * 3,
     "select count(*) from billing.earlier_state": [0],
     "select recorded_at is null from billing.invoice_void": [True],
+    "select known_since = voided_at from billing.invoice_void": [True],
     "select count(*) from audit.checkpoint": [0],
 }
 

@@ -43,6 +43,8 @@ _TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billin
 _PERIOD = ["period_from", "period_to"]
 _INVOICE_ID = ["tenant", "invoice_id"]
 _DIFFERENCE = [*_INVOICE_ID, "key", "dimensions"]
+_SERVICE = ["service_from", "service_to"]
+_COMPARED = ("net_minor", "event_count", "quantity")
 
 
 def invoices_to_recompute(
@@ -174,7 +176,7 @@ def differences(again: pl.DataFrame, recomputed: pl.DataFrame, booked: pl.DataFr
         booked: BOOKED_LINES.
     """
     last = [pl.col(name).last() for name in ("description", "meter")]
-    sums = [pl.col(name).sum() for name in ("net_minor", "event_count", "quantity")]
+    sums = [pl.col(name).sum() for name in _COMPARED]
     shown = [pl.col(name).last() for name in ("terms", "tiers", "amount_precise", "rank")]
     taxes = [pl.col(name).first() for name in ("booked_tax_percent", "booked_tax_key")]
     old = booked.group_by(_DIFFERENCE, maintain_order=True).agg(*sums, *last, *taxes)
@@ -182,17 +184,30 @@ def differences(again: pl.DataFrame, recomputed: pl.DataFrame, booked: pl.DataFr
     new = recomputed.group_by(_DIFFERENCE, maintain_order=True).agg(
         *sums, *last, *shown, gross, pl.len().alias("parts")
     )
-    both = new.join(old, on=_DIFFERENCE, how="full", coalesce=True, suffix="_old").with_columns(
-        pl.col(f"{name}{side}").fill_null(0)
-        for name in ("net_minor", "event_count", "quantity")
-        for side in ("", "_old")
+    changed = _unequal(new, old, [])
+    of = again.with_columns(CLOSE.alias("corrected_close")).rename({name: f"{name}_was" for name in _PERIOD})
+    served = changed.join(of, on=_INVOICE_ID)
+    return _adjustments(served.join(_changed_service(recomputed, booked), on=_DIFFERENCE, maintain_order="left"))
+
+
+def _unequal(new: pl.DataFrame, old: pl.DataFrame, more: list[str]) -> pl.DataFrame:
+    """Rows of both, by _DIFFERENCE and ``more`` (columns of ``old`` with the suffix ``_old``), that differ; what is
+    missing is 0."""
+    both = new.join(old, on=[*_DIFFERENCE, *more], how="full", coalesce=True, suffix="_old").with_columns(
+        pl.col(f"{name}{side}").fill_null(0) for name in _COMPARED for side in ("", "_old")
     )
-    changed = both.filter(
-        (pl.col("net_minor") != pl.col("net_minor_old"))
-        | (pl.col("event_count") != pl.col("event_count_old"))
-        | (pl.col("quantity") != pl.col("quantity_old"))
-    )
-    return _adjustments(changed.join(again.rename({name: f"{name}_was" for name in _PERIOD}), on=_INVOICE_ID))
+    return both.filter(pl.any_horizontal(pl.col(name) != pl.col(f"{name}_old") for name in _COMPARED))
+
+
+def _changed_service(recomputed: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
+    """The service [service_from, service_to) of what changed of each line, by _DIFFERENCE.
+
+    A line may stand for several services: a period's unused share of a fee and the next one's fee, or the segments of a
+    period. What a service comes to as it was booked for it is none of the change.
+    """
+    new, old = (rows.group_by(*_DIFFERENCE, *_SERVICE).agg(pl.col(_COMPARED).sum()) for rows in (recomputed, booked))
+    ends = pl.col("service_from").min(), pl.col("service_to").max()
+    return _unequal(new, old, _SERVICE).group_by(_DIFFERENCE).agg(*ends)
 
 
 def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
@@ -219,12 +234,11 @@ def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
         pl.format(
             "correction of {} for {} to {}: {}",
             what,
-            pl.col("period_from_was").dt.strftime("%F"),
-            pl.col("period_to_was").dt.strftime("%F"),
+            pl.col("service_from").dt.strftime("%F"),
+            pl.col("service_to").dt.strftime("%F"),
             why,
         ).alias("description"),
-        pl.col("period_from_was").alias("service_from"),
-        pl.col("period_to_was").alias("service_to"),
+        *_SERVICE,
         pl.coalesce("meter", "meter_old").alias("meter"),
         "dimensions",
         pl.when(usage).then(pl.col("quantity") - pl.col("quantity_old")).alias("quantity"),
@@ -239,6 +253,8 @@ def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
             was.cast(pl.Decimal(38, 4)).cast(pl.String),
         ).alias("explains"),
         pl.col("invoice_id").alias("corrected_invoice_id"),
+        "corrected_close",
+        *(f"{name}_was" for name in _PERIOD),
     )
 
 
@@ -271,8 +287,8 @@ def assigned_to_invoices(
     bearer = [*SUBSCRIPTION, "currency"]
     unhosted = left.drop(keys).with_columns(
         pl.lit(CORRECTION).alias("invoice_type"),
-        pl.col("service_from").min().over(bearer).alias("period_from"),
-        pl.col("service_to").max().over(bearer).alias("period_to"),
+        pl.col("period_from_was").min().over(bearer).alias("period_from"),
+        pl.col("period_to_was").max().over(bearer).alias("period_to"),
     )
     own = issued.with_revisions(unhosted, [*SUBSCRIPTION[1:], "invoice_type"])
     unset = ("amount_rounded", "problem", "place", "proposal", "is_difference", *POLICY, *SETTLED)

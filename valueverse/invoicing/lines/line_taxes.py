@@ -71,14 +71,15 @@ def _as_booked(lines: pl.DataFrame) -> pl.DataFrame:
 def _at_its_time(lines: pl.DataFrame, standings: pl.DataFrame) -> pl.DataFrame:
     """Add country and tax_rates of each line's customer as they held when its service ended.
 
-    What is billed in advance has the tax as its invoice closes. A correction serves the period that it corrects,
-    and so has that period's tax, whatever holds today. Before the first statement, the first statement holds.
+    What is billed in advance has the tax as its invoice closes. A correction has the tax of what it corrects, whatever
+    holds today: that of its service, or as the corrected invoice closed. Before the first statement, the first
+    statement holds.
     """
     last = pl.min_horizontal("service_to", "close") - pl.duration(microseconds=1)
     instant = pl.when(pl.col("service_from") >= pl.col("close")).then("close").otherwise(last)
     owner = ["tenant", "customer"]
     first = standings.group_by(owner, maintain_order=True).first().drop("since")
-    closed = lines.with_columns(CLOSE.alias("close"))
+    closed = lines.with_columns(pl.coalesce("corrected_close", CLOSE).alias("close"))
     placed = closed.with_columns(pl.coalesce(instant, "close").alias("instant")).with_row_index("_place")
     return (
         placed.sort("instant")

@@ -33,7 +33,7 @@ _BILLED_BY = ("bearer", "terms", "billed_in", "over", "description", "position")
 _ACCOUNT = [*SUBSCRIPTION, "currency"]
 _UNSET = (
     "meter", "quantity", "event_count", "corrected_invoice_id", "is_difference", "booked_tax_percent",
-    "booked_tax_key", *PRICED, *SHOWN, *SETTLED,
+    "booked_tax_key", "corrected_close", *PRICED, *SHOWN, *SETTLED,
 )  # fmt: skip
 _REASONS = {
     "bad_period": "the period ends before it begins",

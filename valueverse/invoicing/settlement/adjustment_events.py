@@ -19,6 +19,8 @@ from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions import event_field, exact_text, number_field, rejected_events
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from valueverse.catalog import CatalogHistory
     from valueverse.subscriptions import Timeline
 
@@ -190,6 +192,12 @@ def invoice_voids(adjustments: pl.DataFrame) -> pl.DataFrame:
         .unique(["tenant", "number", "received_at"], keep="first", maintain_order=True)
         .cast(INVOICE_VOIDS)
     )
+
+
+def voids_in_effect(voids: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
+    """INVOICE_VOIDS that have taken effect by an instant: one of a later date waits for it (contracts.md: ``time`` is
+    the effective time; docs/decisions/1618)."""
+    return voids.filter(pl.col("voided_at") <= pl.lit(as_of, INSTANT))
 
 
 def voids_that_count(voids: pl.DataFrame, bills: pl.DataFrame) -> pl.DataFrame:

@@ -32,13 +32,15 @@ FOUND = """
             <= (%(ahead)s::jsonb -> i.tenant_id::text ->> 'close')::timestamptz)
 """
 """Invoices ``i`` that a scope's run found, or made before those that are asked for."""
+VOID_COUNTS = "(%(before)s::timestamptz is null or v.known_since <= %(before)s)"
+"""Voids ``v`` that a scope's run had recorded."""
 _NOT_VOIDED = f"""
       from billing.invoice i
      where i.tenant_id = any(%(tenants)s)
        and {FOUND}
        and not exists (select from billing.invoice_void v
                         where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
-                          and (%(before)s::timestamptz is null or v.voided_at < %(before)s))
+                          and {VOID_COUNTS})
 """
 """Invoices that stand: with ``before``, those that a run at that instant found."""
 
@@ -88,8 +90,8 @@ def canonical_dimensions(rows: pl.DataFrame) -> pl.DataFrame:
 _OF_NOT_VOIDED = f"from (select i.tenant_id, i.invoice_id, i.invoice_type {_NOT_VOIDED}) as i join"
 _LINE = """
     l.tenant_id::text as tenant, l.invoice_id::text as invoice_id, l.line_no, l.key, l.kind, l.description, l.meter,
-    coalesce(l.dimensions::text, '') as dimensions, l.service_to, l.quantity, l.amount_precise, l.amount_minor,
-    l.discount_minor, l.tax_minor, l.event_count, l.corrected_invoice_id::text as corrected_invoice_id,
+    coalesce(l.dimensions::text, '') as dimensions, l.service_from, l.service_to, l.quantity, l.amount_precise,
+    l.amount_minor, l.discount_minor, l.tax_minor, l.event_count, l.corrected_invoice_id::text as corrected_invoice_id,
     null::numeric as tax_percent, null::text as tax_key
 """
 
@@ -104,7 +106,7 @@ def invoices(connection: psycopg.Connection[Any], scope: Scope, among: Sequence[
           from billing.invoice i
           left join billing.invoice_void v
             on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
-           and (%(before)s::timestamptz is null or v.voided_at < %(before)s)
+           and {VOID_COUNTS}
          where i.tenant_id = any(%(tenants)s) and (v.invoice_id is not null or {FOUND})
            and (%(among)s::uuid[] is null or i.invoice_id = any(%(among)s::uuid[]))
     """  # noqa: S608 - constants
@@ -202,19 +204,23 @@ _UNKNOWN_TO_VOID = sql.SQL("""
                and (i.events_known_at < n.received_at or v.invoice_id is not null))""")
 
 
-def void(connection: psycopg.Connection[Any], voids: pl.DataFrame, recorded_at: datetime) -> pl.DataFrame:
+def void(connection: psycopg.Connection[Any], voids: pl.DataFrame, recorded_at: datetime) -> None:
     """Void finalised invoices (INVOICE_VOIDS, of several the first); those voided before stay as they are.
 
     ``recorded_at``: the instant of the run, from which on they are known to be voided.
-
-    Returns:
-        tenant, number, received_at of those whose number no invoice had when they were received: the run that assigned
-        it did not know them yet.
     """
-    columns = [voids[name].to_list() for name in ("tenant", "number", "reason", "voided_at", "received_at")]
-    connection.execute(_VOID.format(given=_GIVEN_VOIDS), [recorded_at, *columns])
+    connection.execute(_VOID.format(given=_GIVEN_VOIDS), [recorded_at, *_given(voids)])
+
+
+def unknown_to_void(connection: psycopg.Connection[Any], voids: pl.DataFrame) -> pl.DataFrame:
+    """tenant, number, received_at of the INVOICE_VOIDS whose number no invoice had when they were received: the run
+    that assigned it did not know them yet."""
     unknown = _UNKNOWN_TO_VOID.format(given=_GIVEN_VOIDS)
-    return frame_of(connection, unknown, columns, INVOICE_VOIDS.part("tenant", "number", "received_at"))
+    return frame_of(connection, unknown, _given(voids), INVOICE_VOIDS.part("tenant", "number", "received_at"))
+
+
+def _given(voids: pl.DataFrame) -> list[list[Any]]:
+    return [voids[name].to_list() for name in ("tenant", "number", "reason", "voided_at", "received_at")]
 
 
 def drop_drafts(connection: psycopg.Connection[Any], windows: pl.DataFrame) -> int:

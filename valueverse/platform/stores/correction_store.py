@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psycopg import sql
+
 from valueverse.platform.queries import frame_of
+from valueverse.platform.stores.billing_store import VOID_COUNTS
 from valueverse.schemas.invoicing import CORRECTED_IN_VAIN, UNCHANGED_INVOICES
 
 if TYPE_CHECKING:
@@ -14,6 +17,14 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.platform.stores.billing_store import Scope
+
+
+_IN_VAIN = sql.SQL("""
+    select distinct l.tenant_id::text as tenant, l.corrected_invoice_id::text as invoice_id
+      from billing.invoice_void v
+      join billing.invoice_line l on l.tenant_id = v.tenant_id and l.invoice_id = v.invoice_id
+     where v.tenant_id = any(%(tenants)s) and l.corrected_invoice_id is not null and {known}
+""").format(known=sql.SQL(VOID_COUNTS))
 
 
 def unchanged(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
@@ -30,16 +41,7 @@ def unchanged(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame
 
 def corrected_in_vain(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
     """CORRECTED_IN_VAIN: invoices that lines of voided invoices correct."""
-    return frame_of(
-        connection,
-        "select distinct l.tenant_id::text as tenant, l.corrected_invoice_id::text as invoice_id "
-        "from billing.invoice_void v join billing.invoice_line l "
-        "on l.tenant_id = v.tenant_id and l.invoice_id = v.invoice_id "
-        "where v.tenant_id = any(%(tenants)s) and l.corrected_invoice_id is not null "
-        "and (%(before)s::timestamptz is null or v.voided_at < %(before)s)",
-        scope.values(),
-        CORRECTED_IN_VAIN,
-    )
+    return frame_of(connection, _IN_VAIN, scope.values(), CORRECTED_IN_VAIN)
 
 
 def record_unchanged(connection: psycopg.Connection[Any], invoices: pl.DataFrame, found_at: datetime) -> None:

@@ -38,7 +38,7 @@ _ONE = """
            billing.invoice_history(i.tenant_id, i.number, %(known_at)s)::text as history
       from billing.invoice as i
       left join billing.invoice_void as v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
-       and (%(known_at)s::timestamptz is null or coalesce(v.recorded_at, v.voided_at) <= %(known_at)s)
+       and (%(known_at)s::timestamptz is null or v.known_since <= %(known_at)s)
       left join billing.known_tenant(i.tenant_id, %(known_at)s) as t on t.tenant_id = i.tenant_id
       left join billing.known_customer(i.tenant_id, i.customer, %(known_at)s) as c on c.tenant_id = i.tenant_id
      where i.number = %(number)s and (%(known_at)s::timestamptz is null or i.finalised_at <= %(known_at)s)"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from valueverse.platform.queries import frame_of
-from valueverse.platform.stores.billing_store import FOUND
+from valueverse.platform.stores.billing_store import FOUND, VOID_COUNTS
 from valueverse.schemas.settlement import APPROVED_PROPOSALS
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def approved(connection: Connection, scope: Scope, as_of: datetime) -> pl.DataFr
                and {FOUND}
                and not exists (select from billing.invoice_void v where v.tenant_id = i.tenant_id
                                 and v.invoice_id = i.invoice_id
-                                and (%(before)s::timestamptz is null or v.voided_at < %(before)s))
+                                and {VOID_COUNTS})
              group by 1, 2)
         select s.tenant_id::text as tenant, s.proposal, s.customer, s.subscription, s.charge, s.period_from,
                s.period_to, s.amount, s.currency::text as currency, s.approved_at, s.model, s.commit_id, s.run_hash,

@@ -16,7 +16,7 @@ from valueverse.invoicing import (
     recomputed_invoices,
     recorded_periods,
 )
-from valueverse.invoicing.settlement import read_adjustment_events, voids_of_unknown_invoices
+from valueverse.invoicing.settlement import read_adjustment_events, voids_in_effect, voids_of_unknown_invoices
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores import correction_store
 from valueverse.schemas.events import REJECTED_EVENTS
@@ -37,12 +37,13 @@ if TYPE_CHECKING:
 def apply_voids(
     connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory, as_of: datetime
 ) -> pl.DataFrame:
-    """Write the voids that billing events state, as known from the run's ``as_of`` on; those of no invoice finalised by
-    then come back as REJECTED_EVENTS."""
+    """Write the voids that have taken effect by the run's ``as_of``, as known from then on; those of no invoice
+    finalised by then come back as REJECTED_EVENTS, also where they are of a later date."""
     voids = read_adjustment_events(timeline, history).voids
     if voids.is_empty():
         return REJECTED_EVENTS.to_frame()
-    return voids_of_unknown_invoices(timeline, store.void(connection, voids, as_of))
+    store.void(connection, voids_in_effect(voids, as_of), as_of)
+    return voids_of_unknown_invoices(timeline, store.unknown_to_void(connection, voids))
 
 
 def read_rows(connection: psycopg.Connection[Any], scope: store.Scope) -> BilledRows:

@@ -1123,7 +1123,7 @@ export interface paths {
         put?: never;
         /**
          * Void an invoice
-         * @description Voids a finalised invoice: its number stays, its amounts are booked back, its periods are billed again. It becomes a billing event (`billing.invoice.voided`), which the next billing run takes.
+         * @description Voids a finalised invoice: its number stays, its amounts are booked back, its periods are billed again. One of a later date waits for the first billing run from then on. It becomes a billing event (`billing.invoice.voided`), which the next billing run takes.
          */
         post: operations["post_invoice_void"];
         delete?: never;
