@@ -34,7 +34,14 @@ END = "dagster/asset_partition_range_end"
 
 
 @pytest.fixture
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
+
+
+@pytest.fixture
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """An instance on disk: a schedule's context takes no other."""
     with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as found:
         yield found
 
@@ -232,12 +239,12 @@ def test_the_marts_of_the_first_partition_have_no_first_month() -> None:
     assert not MartsConfig(periods_from="2023-01").covers("2023-01-01")
 
 
-def test_the_hourly_schedule_takes_today_and_what_is_out_of_date(instance: dg.DagsterInstance) -> None:
+def test_the_hourly_schedule_takes_today_and_what_is_out_of_date(stored: dg.DagsterInstance) -> None:
     from datetime import UTC, datetime
 
-    _record(instance, EVENTS, "2024-02-28")
+    _record(stored, EVENTS, "2024-02-28")
     context = dg.build_schedule_context(
-        instance=instance, scheduled_execution_time=datetime(2024, 3, 1, 5, 17, tzinfo=UTC)
+        instance=stored, scheduled_execution_time=datetime(2024, 3, 1, 5, 17, tzinfo=UTC)
     )
     assert _ranges(SCHEDULES["usage_hourly"].evaluate_tick(context)) == [
         ("2024-02-28", "2024-02-28"),
@@ -245,26 +252,26 @@ def test_the_hourly_schedule_takes_today_and_what_is_out_of_date(instance: dg.Da
     ]
 
 
-def test_the_daily_schedule_bills_the_open_month_and_the_one_before(instance: dg.DagsterInstance) -> None:
+def test_the_daily_schedule_bills_the_open_month_and_the_one_before(stored: dg.DagsterInstance) -> None:
     from datetime import UTC, datetime
 
     context = dg.build_schedule_context(
-        instance=instance, scheduled_execution_time=datetime(2024, 3, 1, 2, 30, tzinfo=UTC)
+        instance=stored, scheduled_execution_time=datetime(2024, 3, 1, 2, 30, tzinfo=UTC)
     )
     assert _ranges(SCHEDULES["billing_daily"].evaluate_tick(context)) == [("2024-02-01", "2024-03-01")]
 
 
 def test_a_daily_schedule_takes_older_months_that_are_pending_unless_a_run_for_them_is_under_way(
-    instance: dg.DagsterInstance,
+    stored: dg.DagsterInstance,
 ) -> None:
     from datetime import UTC, datetime
 
     def asked() -> list[tuple[str, str]]:
         at = datetime(2024, 3, 1, 2, 30, tzinfo=UTC)
-        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at)
+        context = dg.build_schedule_context(instance=stored, scheduled_execution_time=at)
         return _ranges(SCHEDULES["billing_daily"].evaluate_tick(context))
 
-    _record(instance, PERIODS, "2023-06-01")
+    _record(stored, PERIODS, "2023-06-01")
     assert asked() == [("2023-06-01", "2023-06-01"), ("2024-02-01", "2024-03-01")]
-    instance.create_run_for_job(defs.resolve_job_def("billing_job"), status=dg.DagsterRunStatus.STARTED)
+    stored.create_run_for_job(defs.resolve_job_def("billing_job"), status=dg.DagsterRunStatus.STARTED)
     assert asked() == [("2024-02-01", "2024-03-01")]
