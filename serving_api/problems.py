@@ -120,7 +120,7 @@ class Problem(HTTPException):
 
 def unacceptable(refusal: RefusalError) -> Problem:
     """The answer to a value of the body that is refused, with its place."""
-    path = refusal.path if refusal.path.startswith("body.") else f"body.{refusal.path}"
+    path = refusal.path if refusal.path.partition(".")[0].partition("[")[0] == "body" else f"body.{refusal.path}"
     place = {"path": path, "message": refusal.message}
     return Problem("invalid-request", "One or more values are not acceptable.", errors=[place])
 

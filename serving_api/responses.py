@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from serving_api.problems import Problem
@@ -46,6 +47,15 @@ def require_media(request: Request, *kinds: str) -> None:
     if given not in kinds or not is_utf8:
         headers = {"Accept-Post": ", ".join(kinds)} if request.method == "POST" else None
         raise Problem("unsupported-media-type", f"Send {' or '.join(kinds)}, in UTF-8.", headers=headers)
+
+
+def body_kinds(request: Request) -> list[str]:
+    """Media types that the description of the request's route lists for its body; none: it has no body."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return []
+    described = (route.openapi_extra or {}).get("requestBody", {}).get("content", {})
+    return [*described] or ([JSON] if route.body_field is not None else [])
 
 
 def refuse_repeated(request: Request) -> None:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from serving_api.idempotency import PARAMETER, repeatable
 from serving_api.log_reads import waiting_of
 from serving_api.problems import Problem
-from serving_api.responses import JSON, refuse_parameters, require_match, require_media
+from serving_api.responses import body_kinds, refuse_parameters, require_match, require_media
 from serving_api.schemas import is_plain
 from serving_api.security.authentication import identify
 from serving_api.service import service_of
@@ -130,10 +130,7 @@ async def judge_media(request: Request) -> None:
     Raises:
         Problem: ``unsupported-media-type``, before anything else of the request is judged.
     """
-    route = request.scope["route"]
-    described = (route.openapi_extra or {}).get("requestBody", {}).get("content", {})
-    kinds = [*described] or ([JSON] if route.body_field is not None else [])
-    if kinds:
+    if kinds := body_kinds(request):
         require_media(request, *kinds)
 
 

@@ -1,4 +1,5 @@
-"""Who asks: the access token or API key, the tenant's limit and the scope, in this order, before anything else."""
+"""Who asks: the access token or API key, the tenant's limit and the scope, in this order, before anything else; then,
+that what they write may be stored."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from serving_api.problems import Problem
 from serving_api.security.rate_limits import bucket_of, note_verdict, refused
 from serving_api.security.tokens import Identity, refused_token
 from serving_api.service import service_of
+from serving_api.stored_texts import judge_texts
 from valueverse.platform.access.api_keys import digest, prefix_of
 from valueverse.platform.access.people_roles import SCOPES_OF
 
@@ -44,7 +46,8 @@ async def identify(
         portal: a customer of the tenant may ask too, without a scope: the answer is of the identity's ``owner`` alone.
 
     Raises:
-        Problem: ``invalid-token``, ``rate-limited``, ``insufficient-scope``.
+        Problem: ``invalid-token``, ``rate-limited``, ``insufficient-scope``; of a text that may not be stored
+            ``invalid-request``.
     """
     service = service_of(request)
     token = bearer(request)
@@ -61,6 +64,8 @@ async def identify(
         identity = await _as_now(request, identity)
     if scope is not None and identity.customer is None and not identity.may(scope):
         raise insufficient_scope(scope)
+    if request.method not in {"GET", "DELETE"}:
+        await judge_texts(request)
     return identity
 
 

@@ -68,13 +68,13 @@ def iban_check(iban: str) -> bool:
     return int("".join(str(int(character, 36)) for character in iban[4:] + iban[:4])) % 97 == 1
 
 
-def refuse_payment_numbers(data: Any) -> None:
+def refuse_payment_numbers(document: Any, name: str = "data") -> None:
     """Refuse a document in which a text or number is that of a card, or a text holds an IBAN.
 
     Raises:
-        RefusalError: ``payment_instrument`` with the path below ``data``; the message does not repeat the number.
+        RefusalError: ``payment_instrument`` with the path below ``name``; the message does not repeat the number.
     """
-    for path, text in _texts(data, "data"):
+    for path, text in _texts(document, name):
         refuse_payment_number(text, path)
 
 

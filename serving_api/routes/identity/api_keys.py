@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER, answer_once
-from serving_api.problems import Problem, unacceptable
+from serving_api.problems import Problem
 from serving_api.responses import refuse_parameters
 from serving_api.routes.identity.listing import listed
 from serving_api.routes.identity.schemas import (
@@ -26,8 +26,6 @@ from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity, refused_token
 from serving_api.service import service_of
 from valueverse.dates import utc_text
-from valueverse.errors import RefusalError
-from valueverse.events import refuse_payment_number
 from valueverse.platform.access.api_keys import digest, new_api_key
 
 if TYPE_CHECKING:
@@ -59,10 +57,6 @@ async def create_key(request: Request, given: NewKey, identity: _Administrator) 
     more than its maker.
     """
     refuse_parameters(request)
-    try:
-        refuse_payment_number(given.name or "", "body.name")
-    except RefusalError as refusal:
-        raise unacceptable(refusal) from refusal
     prefix, key = new_api_key()
     days = given.expires_in_days
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)

@@ -104,12 +104,15 @@ async def revoke_invitation(
 async def accept_invitation(request: Request, given: Acceptance) -> Response:
     """The token of the mail's link becomes a person with this password, and a session. It is good once."""
     refuse_parameters(request)
+    try:
+        refuse_payment_number(given.name or "", "body.name")
+    except RefusalError as refusal:
+        raise unacceptable(refusal) from refusal
     service, tenant, hashed = service_of(request), await claimed_tenant(request, given.token), digest(given.token)
     (row,) = await service.database.call("invited_email", tenant, hashed)
     if row["invited_email"] is None:
         raise await wrong_credentials(request, "invitation refused", None, _GONE)
     try:
-        refuse_payment_number(given.name or "", "body.name")
         check_password(given.password, (row["invited_email"], tenant, given.name or ""), "body.password")
     except RefusalError as refusal:
         raise unacceptable(refusal) from refusal

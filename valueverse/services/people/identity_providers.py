@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
+from valueverse.events import refuse_payment_numbers
 from valueverse.platform.protection import own_keys
 from valueverse.platform.stores import people_store
 from valueverse.platform.stores.functions import call
@@ -99,9 +100,10 @@ def set_provider(settings: Settings, given: Provider) -> dict[str, Any]:
     """Give a tenant an identity provider, as whoever runs the installation, once it has answered.
 
     Raises:
-        RefusalError: ``unknown_tenant``, ``bad_provider``, ``provider_unavailable``, ``provider_moved``; what seals the
-            secret refuses.
+        RefusalError: ``unknown_tenant``, ``bad_provider``, ``provider_unavailable``, ``provider_moved``,
+            ``payment_instrument``; what seals the secret refuses.
     """
+    refuse_payment_numbers({"issuer": given.issuer, "client_id": given.client_id}, "provider")
     with connect(settings, "builder") as connection:
         people_store.check_tenant(connection, given.tenant)
     if not given.client_secret or not (given.client_id.isascii() and given.client_id.isprintable()):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
+from valueverse.events import refuse_payment_number
 from valueverse.platform.access.api_keys import digest
 from valueverse.platform.access.opaque_tokens import INVITATION, derived_token
 from valueverse.platform.access.people_roles import ROLES
@@ -60,8 +61,9 @@ def new_invitation(settings: Settings, tenant: str, email: str, role: str) -> Ne
     """An invitation to ``tenant``.
 
     Raises:
-        RefusalError: ``bad_email``, ``bad_role``.
+        RefusalError: ``bad_email``, ``bad_role``, ``payment_instrument``.
     """
+    refuse_payment_number(email, "email")
     if role not in ROLES:
         raise RefusalError.unknown("bad_role", f"{role!r} is no role", role, ROLES, "role")
     address, key = normal_address(email), f"inv_{secrets.token_hex(12)}"

@@ -11,6 +11,7 @@ import orjson
 
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
+from valueverse.events import refuse_payment_number
 from valueverse.platform.outbound import is_address, states_private_address
 from valueverse.platform.stores.functions import call
 from valueverse.platform.warehouse import connect
@@ -46,9 +47,10 @@ def check_endpoint(settings: Settings, url: str | None, types: Sequence[str] | N
     """The types in order, each once; empty: all. None is not looked at.
 
     Raises:
-        RefusalError: ``bad_webhook_url``, ``bad_webhook_type``.
+        RefusalError: ``bad_webhook_url``, ``bad_webhook_type``, ``payment_instrument``.
     """
     if url is not None:
+        refuse_payment_number(url, "URL")
         _check_url(settings, url)
     if unknown := sorted(set(types or ()) - set(TYPES)):
         message = f"{unknown[0]!r} is no type of notification; there are {', '.join(TYPES)}"

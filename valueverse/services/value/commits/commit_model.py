@@ -37,11 +37,13 @@ def commit(
             ``missing_reason``, ``missing_name``, ``bad_name``, ``missing_metric``,
             ``payment_instrument``.
     """
+    from valueverse.events import refuse_payment_number
     from valueverse.platform.stores import commit_store as store
     from valueverse.value.architect.compiler import compile_model
     from valueverse.value.architect.document import parse_model
     from valueverse.value.committer import PROPOSED, CommitEvent, chain_hash, commit_id, event_hash
 
+    refuse_payment_number(text, "model")
     model = parse_model(text)
     program = compile_model(model)
     options = _judged(program, options)
