@@ -91,9 +91,10 @@ async def list_commits(request: Request, query: Annotated[ModelListQuery, Query(
 
 @router.get("/commits/{id}", response_model=WholeCommit, summary="A commit")
 async def get_commit(request: Request, commit_id: Id, identity: Reader) -> Response:
-    """Its state, what was done to it, and the document that was agreed on."""
+    """Its state, what was done to it, and the document that was agreed on. As in every read of a commit, eight digits
+    of the id or more are enough while they name one alone."""
     refuse_parameters(request)
-    return respond(request, line_of(await read(request, identity, partial(whole, commit=whole_id(commit_id)))))
+    return respond(request, line_of(await read(request, identity, partial(whole, commit=commit_id))))
 
 
 @router.post(
@@ -132,10 +133,10 @@ async def diff(request: Request, commit_id: Id, query: Annotated[DiffQuery, Quer
     refuse_repeated(request)
 
     def compared(records: TenantRecords) -> dict[str, Any]:
-        before = query.before or whole(records, whole_id(commit_id))["parent"]
+        before = query.before or whole(records, commit_id)["parent"]
         if before is None:
             raise RefusalError("missing_before", "the commit changes none: name one to compare it with", "--before")
-        return compare_models.commits(records, before, whole_id(commit_id)).as_json()
+        return compare_models.commits(records, before, commit_id).as_json()
 
     return respond(request, line_of(await read(request, identity, compared)))
 
@@ -151,14 +152,14 @@ async def verify_chains(
     refuse_repeated(request)
 
     def verified(records: TenantRecords) -> dict[str, Any]:
-        whole(records, whole_id(commit_id))
+        whole(records, commit_id)
         return verify(records, query.head)
 
     return respond(request, line_of(await read(request, identity, verified)))
 
 
 def whole_id(given: str) -> str:
-    """An id as a path has it: in full, since an approval is of what was read.
+    """An id as the path of a write has it: in full, since an approval is of what was read.
 
     Raises:
         Problem: ``not-found``.

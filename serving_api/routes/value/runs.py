@@ -103,12 +103,11 @@ async def realisation(
 ) -> Response:
     """What came of a commit in a month, and what each measured input adds to the difference from what was agreed."""
     refuse_repeated(request)
-    commit = whole_id(commit_id)
     asked = {"cases": (query.from_, query.to), "output": query.output, "period": query.period}
 
     def compared(records: TenantRecords) -> dict[str, Any]:
         month = None if query.month is None else read_month(query.month, "--month")
-        return difference(records, commit, month, asked)
+        return difference(records, commit_id, month, asked)
 
     return respond(request, line_of(await read(request, identity, compared)))
 

@@ -175,7 +175,9 @@ def refused_of_commit(refusal: RefusalError, where: str, named: dict[str, str] |
     if isinstance(refusal, DocumentError):
         return refused(refusal, "model")
     base = "model" if where == "body" else where
-    place = {"path": _place(refusal.path, base, where, named or {}), "message": message}
+    ambiguous = refusal.code == "ambiguous_commit" and where == "query" and refusal.path != "--before"
+    path = "path.id" if ambiguous else _place(refusal.path, base, where, named or {})
+    place = {"path": path, "message": message}
     return Problem("invalid-request", "One or more values are not acceptable.", errors=[place])
 
 

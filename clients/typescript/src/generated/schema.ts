@@ -1866,7 +1866,8 @@ export interface paths {
         };
         /**
          * A commit
-         * @description Its state, what was done to it, and the document that was agreed on.
+         * @description Its state, what was done to it, and the document that was agreed on. As in every read of a commit, eight digits
+         *     of the id or more are enough while they name one alone.
          */
         get: operations["get_commit"];
         put?: never;

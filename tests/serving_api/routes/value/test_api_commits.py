@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from serving_api.routes.value.work import refused_of_commit
 from tests.support.commits import printed
 from tests.support.serving import Api, assert_problem, bearer, model_text
+from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.warehouse import connect
 from valueverse.services.audit.sign_log import sign_log
@@ -159,10 +161,21 @@ async def test_commits_of_another_tenant_are_not_there_and_each_route_needs_its_
         ("POST", "/approvals", {"side": "vendor"}), ("POST", "/closings", closing),
     ):  # fmt: skip
         part, wrong = ("reader", "vendor") if method == "GET" else ("vendor", "author")
-        for commit, tenant in ((made, "birch"), ("0" * 64, "delta"), (made[:8], "delta"), ("%", "delta")):
+        for commit, tenant in ((made, "birch"), (made[:8], "birch"), ("0" * 64, "delta"), (made[:7], "delta")):
             answer = await send(api, part, method, f"/commits/{commit}{path}", body, tenant)
             assert_problem(answer, 404, "not-found")
         assert_problem(await send(api, wrong, method, f"/commits/{made}{path}", body), 403, "insufficient-scope")
+    for path in ("", "/verify"):
+        short, whole = [await send(api, "reader", "GET", f"/commits/{one}{path}") for one in (made[:8], made)]
+        assert (short.status_code, short.content) == (200, whole.content)
+    for path, body in (("/approvals", {"side": "vendor"}), ("/closings", closing)):
+        # An approval is of what was read: of the whole hash.
+        assert_problem(await send(api, "vendor", "POST", f"/commits/{made[:8]}{path}", body), 404, "not-found")
+    ambiguous = refused_of_commit(RefusalError("ambiguous_commit", "'0a' begins 0a1, 0a2", "commit"), "query")
+    assert (ambiguous.name, ambiguous.errors) == (
+        "invalid-request",
+        [{"path": "path.id", "message": "'0a' begins 0a1, 0a2"}],
+    )
     assert_problem(await send(api, "vendor", "POST", "/value-models/mine/commits"), 403, "insufficient-scope")
     assert_problem(await send(api, "author", "POST", "/value-models/mine/commits", tenant="birch"), 404, "not-found")
     assert_problem(await send(api, "vendor", "GET", "/commits"), 403, "insufficient-scope")
