@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.dagster_world import own_instance
+from tests.support.forks import forked_commands
 from tests.support.terminal import faults
 from tests.support.transcript import Line, Played, lines_of, play
 
@@ -23,6 +23,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 ELSEWHERE = ("make demo", "make test")
 """Lines that are not run here: ``test_demo.py`` runs the demo, and this is one of the tests."""
+BEGUN = ("init", "run", "status", "down")
+"""Commands that are begun as a shell begins them: the first, and those of servers. Others are forked from a process
+that has imported what they need: tests/commands/test_starting.py judges how they begin."""
 PLACES = ("VALUEVERSE_HOME", "VALUEVERSE_PROJECT_FILE")
 """Variables that are left to the project folder's file."""
 
@@ -49,10 +52,10 @@ def test_a_line_that_fails_or_prints_something_else_is_noticed(tmp_path: Path) -
 def transcript(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Played]]:
     """What each line did in a folder that has a checkout's ``.venv``; servers are those of the run."""
     folder = tmp_path_factory.mktemp("tour") / "checkout"
-    folder.mkdir()
-    (folder / ".venv").symlink_to(sys.prefix)
+    program = folder / ".venv" / "bin" / "valueverse"
+    program.parent.mkdir(parents=True)
     lines = [line for line in lines_of(README) if not line.command.startswith(ELSEWHERE)]
-    with own_instance(module_settings) as settings:
+    with own_instance(module_settings) as settings, forked_commands(program, BEGUN):
         given = {name: value for name, value in settings.environment().items() if name not in PLACES}
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
         yield play(lines, folder, {**inherited, **given, "TERM": "xterm-256color"}, 900)

@@ -1,9 +1,10 @@
-"""Processes of the loop that kills: forked from one process that has imported everything, so that each costs little.
+"""Processes that are forked from one that has imported everything, so that each costs little.
 
-``python -m tests.support.forks SOCKET`` imports the code location and dbt, then listens. A request names what to run
-(``KINDS``), its arguments, environment and folder, and brings the files for its output. The answer is the pid, and
-later the return code. What Dagster starts as ``dbt`` is a script that asks for a fork as well; it joins the process
-group of the run that started it, as a real dbt would.
+``python -m tests.support.forks SOCKET`` imports the code location and dbt, then listens: for the loop that kills. With
+names of modules behind SOCKET it imports these instead: for commands at a terminal. A request names what to run (a
+function of ``tests.support.kill_child``), its arguments, environment and folder, and brings the files for its output,
+and that of its input if it has one. The answer is the pid, and later the return code. What Dagster starts as ``dbt`` is
+a script that asks for a fork as well; it joins the process group of the run that started it, as a real dbt would.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from valueverse.platform.servers.processes import wait_until
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 VARIABLE = "VALUEVERSE_TEST_FORKS"
 ROOT = Path(__file__).parents[2]
@@ -29,10 +34,11 @@ _LOOK = 5.0
 _SCRIPT = """\
 #!{python} -SE
 import json, os, socket, sys
+{first}
 with socket.socket(socket.AF_UNIX) as place:
     place.connect({path!r})
-    asked = dict(kind="dbt", argv=sys.argv[1:], env=dict(os.environ), cwd=os.getcwd(), group=os.getpgid(0))
-    socket.send_fds(place, [json.dumps(asked).encode() + b"\\n"], [1, 2])
+    asked = dict(kind={kind!r}, argv=sys.argv[1:], env=dict(os.environ), cwd=os.getcwd(), group={group})
+    socket.send_fds(place, [json.dumps(asked).encode() + b"\\n"], {files})
     report = place.makefile()
     report.readline()
     code = int(report.readline() or 1)
@@ -40,6 +46,38 @@ if code < 0:
     os.kill(os.getpid(), -code)
 sys.exit(code)
 """
+
+
+_COMMANDS = (
+    *("valueverse.cli", "deltalake", "duckdb", "matplotlib.figure", "polars", "psycopg", "scipy.stats", "typst"),
+    *("valueverse.services.billing.invoices", "valueverse.services.billing.rerate"),
+    *("valueverse.services.catalogs.check_catalog", "valueverse.services.ingestion.check_file"),
+    *("valueverse.services.simulation.simulate", "valueverse.services.value.value_report"),
+)
+"""What most commands import when they run."""
+
+
+@contextmanager
+def forked_commands(program: Path, begun: Collection[str]) -> Iterator[None]:
+    """A program ``valueverse`` that asks for a fork; commands of ``begun`` are processes from the beginning."""
+    path, log = program.with_name("forks.sock"), program.with_name("forks.log")
+    argv = [sys.executable, "-W", "ignore", "-m", "tests.support.forks", str(path), *_COMMANDS]
+    with log.open("w") as errors:
+        server = subprocess.Popen(argv, cwd=ROOT, stderr=errors, start_new_session=True)
+    real = str(Path(sys.prefix) / "bin" / "valueverse")
+    first = f"if sys.argv[1] in {sorted(begun)}: os.execv({real!r}, [{real!r}, *sys.argv[1:]])"
+    _write(program, first=first, path=str(path), kind="command", group=0, files=[1, 2, 0])
+    try:
+        assert wait_until(path.exists, lambda: server.poll() is None, 600), log.read_text()
+        yield
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _write(program: Path, **values: object) -> None:
+    program.write_text(_SCRIPT.format(python=sys.executable, **values))
+    program.chmod(0o700)
 
 
 class Forked:
@@ -95,12 +133,14 @@ class Forked:
         return self.returncode
 
 
-def _serve(path: str) -> None:
+def _serve(path: str, modules: Sequence[str]) -> None:
     parent = os.getppid()
-    script = Path(path).with_name("dbt")
-    script.write_text(_SCRIPT.format(python=sys.executable, path=path))
-    script.chmod(0o700)
-    _import_all(str(script))
+    for name in modules:
+        importlib.import_module(name)
+    if not modules:
+        script = Path(path).with_name("dbt")
+        _write(script, first="", path=path, kind="dbt", group="os.getpgid(0)", files=[1, 2])
+        _import_all(str(script))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as place:
         place.bind(path)
@@ -135,7 +175,7 @@ def _import_all(script: str) -> None:
 def _look_after(client: socket.socket) -> None:
     """Fork once more, report the pid, wait for the end and report the exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    text, files, _, _ = socket.recv_fds(client, _LONGEST, 2)
+    text, files, _, _ = socket.recv_fds(client, _LONGEST, 3)
     while not text.endswith(b"\n"):
         text += client.recv(_LONGEST)
     asked = json.loads(text)
@@ -159,8 +199,13 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
         os.chdir(asked["cwd"])
         os.environ.clear()
         os.environ.update(asked["env"])
-        for target, file in zip((1, 2), files, strict=True):
+        for target, file in zip((1, 2, 0), files, strict=False):
             os.dup2(file, target)
+        if len(files) == 3:
+            # As Python does it at its start: a line at a time on a terminal.
+            sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+            sys.stdout = os.fdopen(1, "w", 1 if os.isatty(1) else -1, "utf-8", closefd=False)
+            sys.stderr = os.fdopen(2, "w", 1, "utf-8", "backslashreplace", closefd=False)
         code = _run(asked["kind"], asked["argv"])
     finally:
         sys.stdout.flush()
@@ -182,4 +227,4 @@ def _run(kind: str, argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(sys.argv[1], sys.argv[2:])
