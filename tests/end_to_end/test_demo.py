@@ -39,7 +39,8 @@ def _demo(settings: Settings) -> tuple[list[dict[str, Any]], str]:
     reader = threading.Thread(target=terminal.read, args=(master, pieces, []), daemon=True)
     reader.start()
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    environment |= {"TERM": "xterm-256color", **settings.environment()}
+    # One process of the API: each loads it for itself, and tests/serving_api/test_api_server.py has two.
+    environment |= {"TERM": "xterm-256color", **settings.environment(), "VALUEVERSE_API_WORKERS": "1"}
     done = subprocess.run(
         COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=slave, text=True, check=False
     )
