@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from serving_api.problems import Problem
 from serving_api.service import service_of
+from valueverse.platform.stores.privacy_store import ERASED_ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,7 +49,7 @@ class Repeatable:
         """Begin the write; the answer if there is one already.
 
         Raises:
-            Problem: ``idempotency-in-flight``, ``idempotency-mismatch``.
+            Problem: ``idempotency-in-flight``, ``idempotency-mismatch``; ``conflict`` where the answer was erased.
         """
         (found,) = await transaction.call("begin_write", tenant, self.key_hash, self.fingerprint)
         if found["state"] == "in-flight":
@@ -56,6 +57,9 @@ class Repeatable:
             raise Problem("idempotency-in-flight", detail, headers={"Retry-After": "1"})
         if found["state"] == "mismatch":
             raise Problem("idempotency-mismatch", "This Idempotency-Key came with another address or body.")
+        if found["state"] == "answered" and found["status"] == ERASED_ANSWER:
+            detail = "What this request wrote was erased since, with what is personal of the customer."
+            raise Problem("conflict", detail)
         if found["state"] == "answered":
             headers = {"Idempotent-Replayed": "true"}
             return Response(bytes(found["body"]), found["status"], headers, "application/json")

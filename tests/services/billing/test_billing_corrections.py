@@ -71,6 +71,31 @@ def test_a_voided_invoice_is_billed_again_under_the_next_number_and_gives_its_cr
         assert rows(settings, "select reason from billing.rejected_event") == [("unknown_invoice",)]
 
 
+def test_a_voided_invoice_is_billed_again_by_the_run_that_voids_it_whatever_months_that_run_bills(
+    settings: Settings,
+) -> None:
+    world = acme(2)
+    run(world, settings)
+    query = (
+        "select number, customer, revision, period_to::date::text, total_minor, status from billing.invoice "
+        "order by sequence"
+    )
+    before = rows(settings, query)
+    assert [row[1:5] for row in before if row[3] == "2023-12-01"] == [
+        ("c0", 0, "2023-12-01", 1100), ("c1", 0, "2023-12-01", 1100),
+    ]  # fmt: skip
+    world.record("invoice.voided", "2024-06-02", {"invoice": "acme-000001", "reason": "wrong"})
+    for turn in range(2):
+        as_of = instant(f"2024-06-0{3 + turn}T00:00:00+00:00")
+        report = run(world, settings, as_of=as_of, first=JANUARY)
+        assert report.invoices["number"].to_list() == ([] if turn else ["acme-000007"])
+        assert rows(settings, query) == [*before, ("acme-000007", "c0", 1, "2023-12-01", 1100, "finalised")]
+        assert rows(settings, "select reason, events from billing.unbilled_usage") == []
+    again = reproduce(settings, Lake(settings.lake_url), [NOVEMBER])
+    assert again["ok"].all()
+    assert "acme-000007" in again["number"].to_list()
+
+
 def test_a_run_repeated_over_the_same_knowledge_changes_nothing_where_events_name_numbers_it_assigns(
     settings: Settings,
 ) -> None:

@@ -16,7 +16,14 @@ from psycopg import sql
 from valueverse.platform.queries import frame_of
 from valueverse.platform.warehouse import copy_frame, copy_frames
 from valueverse.schemas.dimensions import dimensions_text
-from valueverse.schemas.invoicing import BILLED_CREDITS, BILLED_DISCOUNTS, BILLED_INVOICES, BILLED_LINES, RERATINGS
+from valueverse.schemas.invoicing import (
+    BILLED_CREDITS,
+    BILLED_DISCOUNTS,
+    BILLED_INVOICES,
+    BILLED_LINES,
+    HELD_LINES,
+    RERATINGS,
+)
 from valueverse.schemas.settlement import INVOICE_VOIDS
 
 if TYPE_CHECKING:
@@ -221,6 +228,19 @@ def unknown_to_void(connection: psycopg.Connection[Any], voids: pl.DataFrame) ->
 
 def _given(voids: pl.DataFrame) -> list[list[Any]]:
     return [voids[name].to_list() for name in ("tenant", "number", "reason", "voided_at", "received_at")]
+
+
+_PERIODS = HELD_LINES.part("tenant", "invoice_type", "period_from", "period_to")
+
+
+def voided_by(connection: psycopg.Connection[Any], tenants: Sequence[str], recorded_at: datetime) -> pl.DataFrame:
+    """tenant, invoice_type, period_from, period_to of the invoices that the run at this instant has voided."""
+    query = """
+        select i.tenant_id::text as tenant, i.invoice_type, i.period_from, i.period_to
+          from billing.invoice_void v
+          join billing.invoice i on i.tenant_id = v.tenant_id and i.invoice_id = v.invoice_id
+         where v.tenant_id = any(%s) and v.recorded_at = %s"""
+    return frame_of(connection, query, [list(tenants), recorded_at], _PERIODS)
 
 
 def drop_drafts(connection: psycopg.Connection[Any], windows: pl.DataFrame) -> int:

@@ -169,6 +169,10 @@ def erase_customer(connection: Connection, tenant: str, customer: str) -> dict[s
     return done
 
 
+ERASED_ANSWER = 410
+"""Status of an answer that was erased; no write is answered with it."""
+
+
 def erase_traces(
     connection: Connection,
     tenant: str,
@@ -176,14 +180,15 @@ def erase_traces(
     files: Collection[str],
     texts: Collection[str],
 ) -> dict[str, int]:
-    """Remove what quotes erased events (source, id) or personal texts: table -> rows.
+    """Erase what quotes erased events (source, id) or personal texts: table -> rows.
 
     Args:
         connection: whose caller commits.
         tenant: whose.
         events: whose messages are removed from rejected events.
         files: names of files of which a refused line was erased: their examples are removed.
-        texts: answers to writes that hold one of them are removed.
+        texts: answers to writes that hold one of them are emptied. Their keys stay, so that a client that repeats the
+            write does not bring back what it stated.
     """
     rejected = connection.execute(
         "update billing.rejected_event as r set message = 'erased' "
@@ -196,8 +201,8 @@ def erase_traces(
         [tenant, list(files)],
     ).rowcount
     answers = connection.execute(
-        "delete from inbox.answer where tenant_id = %s and exists ("
+        "update inbox.answer set status = %s, body = '' where tenant_id = %s and exists ("
         "select from unnest(%s::text[]) as t (text) where position(convert_to(t.text, 'UTF8') in body) > 0)",
-        [tenant, list(texts)],
+        [ERASED_ANSWER, tenant, list(texts)],
     ).rowcount
     return {"billing.rejected_event": rejected, "billing.quarantine_summary": examples, "inbox.answer": answers}

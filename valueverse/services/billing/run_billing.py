@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import orjson
 import polars as pl
@@ -31,8 +31,11 @@ from valueverse.services.usage.usage_accounting import account_for_usage
 from valueverse.subscriptions import Timeline, build_timeline, local_date, local_midnight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
+    import psycopg
+
+    from valueverse.invoicing import KnownAt
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import Settings
 
@@ -42,7 +45,7 @@ class BillingReport:
     """What a billing run found and wrote.
 
     Attributes:
-        invoices: the invoices of the window in the columns of ``billing.invoice``, drafts and newly finalised ones.
+        invoices: the invoices that were written in the columns of ``billing.invoice``, drafts and newly finalised ones.
         lines: their lines, in the columns of ``billing.invoice_line``.
         problems: HELD_LINES.
         rejected: billing events that could not be applied.
@@ -65,7 +68,8 @@ def bill(
     tenants: Collection[str] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> BillingReport:
-    """Bill what closes in the months from ``first_month`` to ``last_month`` (first days, both included). Idempotent.
+    """Bill what closes in the months from ``first_month`` to ``last_month`` (first days, both included), and again what
+    closes in other months where the run voids an invoice. Idempotent.
 
     Args:
         settings: where the warehouse is.
@@ -79,63 +83,144 @@ def bill(
     """
     report_progress = progress or (lambda _: None)
     report_progress("reading billing facts")
-    facts, usage = _received(lake, tenants)
-    history = CatalogHistory.from_facts(facts)
-    timeline = build_timeline(facts, history.plans, None)
+    received = _Received.read(lake, tenants)
     window = (first_month, following_month(last_month))
-    report_progress(f"billing {timeline.segments['subscription'].n_unique()} subscriptions")
+    report_progress(f"billing {received.timeline.segments['subscription'].n_unique()} subscriptions")
     with connect(settings, "builder") as connection:
-        known = timeline.tenants["tenant"].to_list()
-        known_at = watermarks(lake, as_of, known)
+        known, timeline, history = received.tenants, received.timeline, received.history
+        run = _Run(connection, run_id, as_of, watermarks(lake, as_of, known))
         last = store.lock_tenants(connection, known)
         remember(connection, known)
         store.upsert_tenants(connection, timeline.tenants.rename({"tenant": "tenant_id"}))
-        store.drop_drafts(connection, _windows(timeline, window))
         refused = apply_voids(connection, timeline, history, as_of)
-        prior = read_prior_state(connection, store.Scope(known), usage, history, facts, known_at)
-        outcomes = approved(connection, store.Scope(known), as_of)
-        billed = bill_together(
-            timeline, history, usage, window, known_at=known_at, closed_by=as_of, prior=prior, outcomes=outcomes
-        )
-        report_progress(f"writing {billed.invoices.height} invoices")
+        again = []
+        for month, voided in _voided_elsewhere(run, received, window):
+            report_progress(f"billing {month:%Y-%m} again, where invoices were voided")
+            months = (month, following_month(month))
+            again.append(_write(run, _worked_out(run, received.of(voided), months), last))
+        done = _worked_out(run, received, window)
+        report_progress(f"writing {done.billed.invoices.height} invoices")
         rejected = pl.concat(
-            [timeline.rejected, billed.rejected, refused, history.rejected.select(REJECTED_EVENTS.names())]
+            [timeline.rejected, done.billed.rejected, refused, history.rejected.select(REJECTED_EVENTS.names())]
         )
-        notes = credit_notes(timeline, history, prior.consumed.numbers, rejected)
+        notes = credit_notes(timeline, history, done.numbers, rejected)
         write_dimensions(connection, timeline, history, rejected, notes, run_at=as_of)
         store_replaced(connection, known, as_of)
-        tables, last = _rows(billed, last, as_of, run_id)
-        store.insert_invoices(connection, tables)
-        store.advance_sequences(connection, last)
-        known_with = billed.unchanged.with_columns(known_at_of_tenant(known_at).alias("events_known_at"))
-        record_unchanged(connection, UNCHANGED_INVOICES.conform(known_with), as_of)
+        written = [*again, _write(run, done, last)]
         report_progress("accounting for every usage event")
         account_for_usage(connection, lake, timeline, history, window[1] + timedelta(days=1))
-        problems = _with_month(billed.problems, timeline)
-        replace_held(connection, known, window[0], window[1], problems, run_id)
         connection.commit()
-    return BillingReport(tables["billing.invoice"], tables["billing.invoice_line"], problems, rejected)
+    invoices, lines, problems = (pl.concat(parts) for parts in zip(*written, strict=True))
+    return BillingReport(invoices, lines, problems, rejected)
 
 
-def _with_month(problems: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
-    """``problems`` with ``month``: the first day of the tenant's month that holds the period's last instant."""
-    zoned = problems.join(timeline.tenants.select("tenant", "timezone"), on="tenant", how="left", maintain_order="left")
+@dataclass(frozen=True)
+class _Run:
+    """One billing run: its transaction, its id, its present, and what is known of each tenant."""
+
+    connection: psycopg.Connection[Any]
+    run_id: str
+    as_of: datetime
+    known_at: KnownAt
+
+
+@dataclass(frozen=True)
+class _Received:
+    """What was received of some tenants."""
+
+    facts: pl.DataFrame
+    usage: pl.LazyFrame
+    history: CatalogHistory
+    timeline: Timeline
+
+    @classmethod
+    def read(cls, lake: Lake, tenants: Collection[str] | None) -> Self:
+        """All that the lake has of these tenants (None: of all)."""
+        facts, usage = lake.scan(BILLING_FACTS_TABLE).collect(), lake.scan(USAGE_TABLE)
+        return cls._from(facts, usage, tenants)
+
+    def of(self, tenants: Collection[str]) -> Self:
+        """That of some of the tenants."""
+        return self._from(self.facts, self.usage, tenants)
+
+    @classmethod
+    def _from(cls, facts: pl.DataFrame, usage: pl.LazyFrame, tenants: Collection[str] | None) -> Self:
+        if tenants is not None:
+            own = pl.col("tenant").is_in(list(tenants))
+            facts, usage = facts.filter(own), usage.filter(own)
+        history = CatalogHistory.from_facts(facts)
+        return cls(facts, usage, history, build_timeline(facts, history.plans, None))
+
+    @property
+    def tenants(self) -> list[str]:
+        """Keys of the tenants that exist."""
+        return self.timeline.tenants["tenant"].to_list()
+
+
+@dataclass(frozen=True)
+class _WorkedOut:
+    """What is due of some tenants in a window, before it is written.
+
+    Attributes:
+        received: what it was worked out from.
+        window: first day, and the first day after.
+        billed: the invoices.
+        numbers: those of invoices so far, as ``credit_notes`` takes them.
+    """
+
+    received: _Received
+    window: tuple[date, date]
+    billed: Billed
+    numbers: pl.DataFrame
+
+
+def _voided_elsewhere(run: _Run, received: _Received, window: tuple[date, date]) -> Iterator[tuple[date, list[str]]]:
+    """Months outside of the window in which invoices close that this run has voided, and of which tenants: nothing else
+    asks for their billing, and their periods are due again (docs/events.md, billing.invoice.voided)."""
+    voided = _with_month(store.voided_by(run.connection, received.tenants, run.as_of), received.timeline)
+    elsewhere = voided.filter((pl.col("month") < window[0]) | (pl.col("month") >= window[1]))
+    for (month,), part in elsewhere.sort("month", "tenant").group_by("month", maintain_order=True):
+        yield cast("date", month), part["tenant"].unique(maintain_order=True).to_list()
+
+
+def _worked_out(run: _Run, received: _Received, window: tuple[date, date]) -> _WorkedOut:
+    """Bill a window; its drafts are dropped before."""
+    store.drop_drafts(run.connection, _windows(received.timeline, window))
+    scope = store.Scope(received.tenants)
+    prior = read_prior_state(run.connection, scope, received.usage, received.history, received.facts, run.known_at)
+    billed = bill_together(
+        received.timeline, received.history, received.usage, window, known_at=run.known_at, closed_by=run.as_of,
+        prior=prior, outcomes=approved(run.connection, scope, run.as_of),
+    )  # fmt: skip
+    return _WorkedOut(received, window, billed, prior.consumed.numbers)
+
+
+def _write(
+    run: _Run, done: _WorkedOut, last: dict[str, tuple[int, str | None]]
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Write invoices, what was found unchanged, and what is held back: rows of ``billing.invoice`` and
+    ``billing.invoice_line``, and HELD_LINES. ``last`` moves on to the last numbers."""
+    tables, numbered = _rows(done.billed, last, run.as_of, run.run_id)
+    last.update(numbered)
+    store.insert_invoices(run.connection, tables)
+    store.advance_sequences(run.connection, last)
+    known_with = done.billed.unchanged.with_columns(known_at_of_tenant(run.known_at).alias("events_known_at"))
+    record_unchanged(run.connection, UNCHANGED_INVOICES.conform(known_with), run.as_of)
+    problems = _with_month(done.billed.problems, done.received.timeline).select(HELD_LINES.names())
+    replace_held(run.connection, done.received.tenants, *done.window, problems, run.run_id)
+    return tables["billing.invoice"], tables["billing.invoice_line"], problems
+
+
+def _with_month(rows: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
+    """Rows of invoices with ``month``: the first day of the tenant's month that holds the period's last instant."""
+    zoned = rows.join(timeline.tenants.select("tenant", "timezone"), on="tenant", how="left", maintain_order="left")
     instant = (
         pl.when(pl.col("invoice_type") == "start")
         .then("period_from")
         .otherwise(pl.col("period_to") - timedelta(microseconds=1))
     )
     dated = local_date(zoned, instant, "timezone", "month")
-    return dated.with_columns(pl.col("month").dt.truncate("1mo")).select(HELD_LINES.names())
-
-
-def _received(lake: Lake, tenants: Collection[str] | None) -> tuple[pl.DataFrame, pl.LazyFrame]:
-    """Billing facts and usage of these tenants (None: of all)."""
-    facts, usage = lake.scan(BILLING_FACTS_TABLE).collect(), lake.scan(USAGE_TABLE)
-    if tenants is None:
-        return facts, usage
-    own = pl.col("tenant").is_in(list(tenants))
-    return facts.filter(own), usage.filter(own)
+    return dated.with_columns(pl.col("month").dt.truncate("1mo"))
 
 
 def _windows(timeline: Timeline, window: tuple[date, date]) -> pl.DataFrame:
