@@ -109,7 +109,9 @@ class SubscriptionChanged(BillingEvent):
         None, description="New quantities of fees that have a unit_amount."
     )
     effective: Literal["now", "period_end"] | None = Field(
-        None, description="now (default), or period_end: with the next period."
+        None,
+        description="now (default), or period_end: with the next period. "
+        "A change now withdraws what is planned: state it again.",
     )
 
 
