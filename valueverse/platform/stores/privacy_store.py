@@ -135,6 +135,15 @@ def finish(connection: Connection, tenant: str, customer: str) -> None:
     )
 
 
+def finished(connection: Connection) -> set[tuple[str, str, datetime]]:
+    """tenant, customer, begun_at of the erasures that are done."""
+    rows = rows_of(
+        connection,
+        "select tenant_id::text as tenant, customer, begun_at from vault.erasure where finished_at is not null",
+    )
+    return {(row["tenant"], row["customer"], row["begun_at"]) for row in rows}
+
+
 def end_retention(connection: Connection, today: date) -> list[dict[str, Any]]:
     """Remove what is retained no longer than until yesterday: tenant, customer, retain_until of each."""
     query = """

@@ -37,6 +37,10 @@ def business_findings(settings: Settings, status: InstallationStatus) -> Iterato
     for one in status.topic:
         if one["problem"]:
             yield Finding("wrong", topic_sentence(one), settings.kafka_topic, _REMADE)
+    for one in status.business.undone:
+        again = f"valueverse privacy erase --tenant {quote(one['tenant'])} --customer {quote(one['customer'])}"
+        what = f"the erasure of customer {one['customer']!r} of tenant {one['tenant']} has come undone"
+        yield Finding("wrong", what, str(settings.audit_dir), f"`{again}` (docs/runbooks/restore.md)")
     yield from _refused(status)
     yield from _ignored(settings, status)
 

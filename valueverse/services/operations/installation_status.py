@@ -23,6 +23,7 @@ from valueverse.platform.warehouse import connect
 from valueverse.services.ingestion.file_manifest import taken_files
 from valueverse.services.ingestion.landing_state import files_without_events
 from valueverse.services.ingestion.topic import topic_lags
+from valueverse.services.privacy.erasure_register import forgotten
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,6 +49,7 @@ class Business:
         rejected: tenant, reason, events, newest_time, source, event_id, message.
         inbox: tenant, requests, events, oldest of what came by the API and no ingestion has taken yet.
         jobs: kind, queue, waiting, running, failed jobs of background work.
+        undone: as ``erasure_register.forgotten``.
     """
 
     overview: DagsterOverview | None = None
@@ -58,6 +60,7 @@ class Business:
     rejected: list[dict[str, Any]] = field(default_factory=list)
     inbox: list[dict[str, Any]] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
+    undone: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
@@ -162,6 +165,7 @@ def _business(settings: Settings, unknown: list[str]) -> Business:
                 operations_store.rejected(connection),
                 inbox_store.waiting(connection),
                 operations_store.jobs(connection),
+                forgotten(settings, connection),
             )
     except (RefusalError, psycopg.Error) as error:
         unknown.append(f"the warehouse does not open: {_sentence(error)}; `valueverse up` makes it")

@@ -26,6 +26,7 @@ from valueverse.services.ingestion.file_manifest import MANIFEST_TABLE, unpublis
 from valueverse.services.ingestion.ingest import ingestion_lock
 from valueverse.services.ingestion.run_ingestion import run_ingestion
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE
+from valueverse.services.privacy.erasure_register import register
 from valueverse.services.privacy.subject import customer_events, quarantined_about, quoted
 from valueverse.services.usage.derive_usage import facts_of, write_facts
 
@@ -68,6 +69,7 @@ def erase_subject(settings: Settings, tenant: str, customer: str, now: datetime)
 
     Raises:
         RefusalError: ``unknown_customer``; ``restricted`` while a restriction holds; ``ingestion_running``;
+            ``audit_folder_unusable``;
             ``ingestion_unfinished``; ``key_server_unreachable``, ``key_server_refused``.
     """
     lake = Lake(settings.lake_url)
@@ -100,6 +102,7 @@ def erase_subject(settings: Settings, tenant: str, customer: str, now: datetime)
                 "retain_until": retain_until.isoformat() if retain_until else None,
             }  # fmt: skip
             digest = recorded(connection, tenant, "erased", customer, evidence)
+            register(settings, tenant, customer, privacy_store.unfinished(connection, tenant, customer) or now)
             privacy_store.finish(connection, tenant, customer)
     return Erasure(rows, keys, deliveries, retain_until, digest)
 

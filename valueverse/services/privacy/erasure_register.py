@@ -1,0 +1,61 @@
+"""Erasures, recorded beside the database: one that is put back from a backup does not know those that came after it.
+
+The register is the file ``erasures.ndjson`` in the folder of the audit log's checkpoints: tenant, customer and when the
+erasure began, a line each; nothing else about the customer.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from valueverse.errors import RefusalError
+from valueverse.platform.stores import privacy_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import psycopg
+
+    from valueverse.platform.settings import Settings
+
+
+def register(settings: Settings, tenant: str, customer: str, begun_at: datetime) -> None:
+    """Add an erasure; it is on disk when the call returns.
+
+    Raises:
+        RefusalError: ``audit_folder_unusable``.
+    """
+    path = _path(settings)
+    line = orjson.dumps({"tenant": tenant, "customer": customer, "begun_at": begun_at.isoformat()})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        message = f"the erasure cannot be recorded in {path}: {error}; check the folder's rights and its disk"
+        raise RefusalError("audit_folder_unusable", message) from error
+
+
+def forgotten(settings: Settings, connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
+    """tenant, customer, begun_at of registered erasures that the database has not done; each customer once."""
+    path = _path(settings)
+    if not path.exists():
+        return []
+    rows = [orjson.loads(line) for line in path.read_bytes().splitlines() if line]
+    done = privacy_store.finished(connection)
+    missing = {
+        (row["tenant"], row["customer"]): row
+        for row in rows
+        if (row["tenant"], row["customer"], datetime.fromisoformat(row["begun_at"])) not in done
+    }
+    return [missing[key] for key in sorted(missing)]
+
+
+def _path(settings: Settings) -> Path:
+    return settings.audit_dir / "erasures.ndjson"
