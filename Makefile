@@ -12,8 +12,8 @@ INSTALL := $(PY) requirements/install.py
 SIZE ?= small
 # Frames of a few rows lose more time between threads than they gain.
 PYTEST := POLARS_MAX_THREADS=1 $(PY) -m pytest -q
-# As many as cores: the processes that they start take the time in which they wait.
-WORKERS := 2
+# One more than cores: a worker waits a quarter of its time for the processes that it starts.
+WORKERS := 3
 # In the order of tests/conftest.py, files with servers first: by default files with few tests come last, and the demo,
 # one long test, would end alone.
 BY_FILE := --dist loadfile --no-loadscope-reorder
