@@ -52,6 +52,11 @@ CONTENT = {"terms", "charge", "catalog_hash"}
 says; its other side has no tenant (judged at run time by tests/invoicing/test_together_is_alone.py)."""
 SITES = {
     (
+        "valueverse/services/billing/run_billing.py",
+        "group_by",
+        ("month",),
+    ): "months to bill again, each with its tenants: a pass bills all of them, as a run does",
+    (
         "assets/metadata.py",
         "partition_by",
         ("partition",),

@@ -18,7 +18,6 @@ from tests.support.serving import Api, assert_problem, bearer, seed_log
 from tests.support.wrong_writes import WRONG_WRITES
 from valueverse.cli import app
 from valueverse.platform.access.api_keys import issue_api_key
-from valueverse.platform.stores import privacy_store
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -267,19 +266,6 @@ async def send_catalog(api: Api, path: str, text: str, key: str | None = None, t
     token = (await api.sign_in(tenant))["access_token"]
     headers = bearer(token) | {"content-type": "application/yaml"} | ({"Idempotency-Key": key} if key else {})
     return await api.client.post(f"/v1{path}", content=text, headers=headers)
-
-
-async def test_a_write_whose_answer_was_erased_is_not_written_again_with_its_key(
-    api: Api, inbox: psycopg.Connection[Any]
-) -> None:
-    body = {"customer": "c1", "description": "For Ada", "amount": "5", "currency": "EUR"}
-    await send(api, "/one-offs", body, key="erased")
-    done = privacy_store.erase_traces(inbox, "acme", [], [], ["For Ada"])
-    assert done["inbox.answer"] == 1
-    for _ in range(2):
-        assert_problem(await send(api, "/one-offs", body, key="erased"), 409, "conflict")
-    assert len(stored(inbox)) == 1
-    assert inbox.execute("select body from inbox.answer").fetchall() == [(b"",)]
 
 
 async def test_a_write_that_comes_again_with_its_key_is_answered_and_written_once(

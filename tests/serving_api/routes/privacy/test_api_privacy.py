@@ -11,7 +11,7 @@ from tests.support.billing_rows import secret_of
 from tests.support.serving import Api, assert_problem, bearer, session_of
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import SCOPES
-from valueverse.platform.stores import instrument_store
+from valueverse.platform.stores import instrument_store, privacy_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.privacy.erase_subject import refuse_restricted
 
@@ -118,6 +118,23 @@ async def test_tokens_of_payment_providers_are_added_listed_and_removed(
         assert instrument_store.remove_all(connection, "acme", KEY)["billing.payment_instrument"] == 1
     done = [action for action, _ in actions(module_settings)]
     assert done == ["privacy.instrument_added", "privacy.instrument_removed", "privacy.instrument_added"]
+
+
+async def test_a_write_whose_answer_was_erased_writes_nothing_when_it_comes_again(
+    api: Api, module_settings: Settings, admin: dict[str, str]
+) -> None:
+    asked = admin | {"Idempotency-Key": "erased since"}
+    assert (await api.client.post(INSTRUMENTS, json=TOKEN, headers=asked)).status_code == 201
+    with connect(module_settings, "builder") as connection:
+        instrument_store.remove_all(connection, "acme", KEY)
+        assert privacy_store.erase_traces(connection, "acme", [], [], [TOKEN["token"]])["inbox.answer"] > 0
+        left = connection.execute("select count(*) from inbox.answer where body <> '' and status = 410").fetchall()
+        assert left == [(0,)]
+        connection.commit()
+    for _ in range(2):
+        problem = assert_problem(await api.client.post(INSTRUMENTS, json=TOKEN, headers=asked), 409, "conflict")
+        assert "was erased since" in problem["detail"]
+    assert (await api.client.get(INSTRUMENTS, headers=admin)).json()["data"] == []
 
 
 @pytest.mark.parametrize("number", [CARD, CARD.replace(" ", ""), CARD.replace(" ", "."), IBAN, IBAN.replace(" ", "")])
