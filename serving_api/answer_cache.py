@@ -109,12 +109,15 @@ class Listening:
 
     Args:
         cache: which one.
-        connect: makes the connection.
+        connect: makes the connection, and says on which channel.
         log: gets a line when it is lost and when it is there again.
     """
 
     def __init__(
-        self, cache: AnswerCache, connect: Callable[[], Awaitable[Any]], log: structlog.typing.FilteringBoundLogger
+        self,
+        cache: AnswerCache,
+        connect: Callable[[], Awaitable[tuple[Any, str]]],
+        log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._cache = cache
         self._connect = connect
@@ -145,10 +148,8 @@ class Listening:
 
     async def _hear_one_connection(self) -> None:
         """Until the connection is lost."""
-        connection = await self._connect()
+        connection, channel = await self._connect()
         try:
-            # Triggers of invoices and voids notify on it, without saying whose it was; no other login knows its name.
-            channel = await connection.fetchval("select api.answer_channel()")
             await connection.add_listener(channel, lambda *_: self._cache.clear())
             # What changed before it listened was not heard.
             self._cache.clear()

@@ -154,13 +154,19 @@ class Database:
                 self._pool = pool
         return self._pool
 
-    async def connect(self) -> Any:
-        """A connection that is not of the pool, to be notified on.
+    async def connect(self) -> tuple[Any, str]:
+        """A connection that is not of the pool, and the channel on which triggers of invoices and voids notify, without
+        saying whose it was; no other login knows its name.
 
         Raises:
             OSError, asyncpg.PostgresError: Postgres cannot be reached.
         """
-        return await asyncpg.connect(self._settings.postgres_url("api"), **_OPTIONS)
+        connection = await asyncpg.connect(self._settings.postgres_url("api"), **_OPTIONS)
+        try:
+            return connection, await connection.fetchval("select api.answer_channel()")
+        except BaseException:
+            connection.terminate()
+            raise
 
     async def close(self) -> None:
         """Let the connections go."""
