@@ -190,7 +190,9 @@ def _files(settings: Settings, folder: Path) -> None:
     plan = rerating.plan(settings, lake, asked, as_of=datetime.now(UTC))[0]
     (folder / "plan.json").write_text(json.dumps(plan))
     sign_log(settings, whole=True)
-    (folder / "acme-audit.json").write_text(json.dumps(exported(settings, "acme")))
+    audit = exported(settings, "acme")
+    (folder / "acme-audit.json").write_text(json.dumps(audit))
+    (folder / "note").write_text(audit["checkpoints"][-1])
     (folder / "audit-key.pem").write_text(public_key(settings))
 
 
