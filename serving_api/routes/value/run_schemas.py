@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving_api.routes.value.schemas import REASON, CommitId
 from serving_api.schemas import Page, Query
 
-Month = Annotated[str, Field(pattern=r"^\d{4}-\d{2}$", max_length=7, examples=["2024-01"])]
+Month = Annotated[str, Field(pattern=r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])$", max_length=7, examples=["2024-01"])]
 CaseName = Literal["committed", "forecast", "realised"]
 _OUTPUT = Field(min_length=1, max_length=256, description="benefit, cost, net, a driver, a cost or a variable.")
 
