@@ -34,7 +34,7 @@ _AT_ONCE = 16 * 1024
 """Bytes that are searched on the event loop."""
 
 
-async def judge_texts(request: Request) -> None:
+async def judge_stored_texts(request: Request) -> None:
     """The rule of every route with a body behind a token, but for those that are listed here with a reason.
 
     Raises:

@@ -16,7 +16,7 @@ from serving_api.problems import Problem
 from serving_api.security.rate_limits import bucket_of, note_verdict, refused
 from serving_api.security.tokens import Identity, refused_token
 from serving_api.service import service_of
-from serving_api.stored_texts import judge_texts
+from serving_api.stored_texts import judge_stored_texts
 from valueverse.platform.access.api_keys import digest, prefix_of
 from valueverse.platform.access.people_roles import SCOPES_OF
 
@@ -65,7 +65,7 @@ async def identify(
     if scope is not None and identity.customer is None and not identity.may(scope):
         raise insufficient_scope(scope)
     if request.method not in {"GET", "DELETE"}:
-        await judge_texts(request)
+        await judge_stored_texts(request)
     return identity
 
 

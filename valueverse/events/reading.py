@@ -47,10 +47,9 @@ _LAST_FLAT_DATA = r'"data":\s*(\{[^{}"]*(?:"[^"]*"[^{}"]*)*\})\s*\}$'
 def read_lines(lines: pl.DataFrame) -> pl.DataFrame:
     """Parse NDJSON lines (line, raw) into PARSED_LINES; blank lines are no events and are left out."""
     texts = lines.lazy().select("line", pl.col("raw").str.strip_chars()).filter(pl.col("raw") != "").collect()
-    bytes_of = texts["raw"].str.len_bytes()
-    if texts.is_empty() or int(bytes_of.max()) <= LARGEST_EVENT:  # type: ignore[arg-type]
+    large = texts["raw"].str.len_bytes() > LARGEST_EVENT
+    if not large.any():
         return _read_chunk(texts)
-    large = bytes_of > LARGEST_EVENT
     return pl.concat([_read_chunk(texts.filter(~large)), _too_large(texts.filter(large))]).sort("line")
 
 

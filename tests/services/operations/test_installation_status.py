@@ -31,6 +31,7 @@ from valueverse.schemas.events import EVENTS, QUARANTINE
 from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 from valueverse.services.operations.findings import business_findings
 from valueverse.services.operations.installation_status import NO_POSTGRES, read_status
+from valueverse.services.privacy.erasure_register import register
 from valueverse.services.tenant_holds import held_lines
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def world(module_settings: Settings) -> Settings:
         connection.execute(
             "insert into billing.release (tenant_id, period, status, reason, decided_at) values"
             " ('acme', '2023-11', 'released', null, now()),"
-            " ('acme', '2023-12', 'held', 'lines_add_up: 1 row(s) break it', now()),"
+            " ('acme', '2023-12', 'held', 'lines_add_up: held in May', now()),"
             " ('acme', '2024-01', 'held', 'held_in_billing: out of range', now())"
         )
         connection.execute(
@@ -124,7 +125,7 @@ def test_status_counts_what_was_refused_and_what_waits(world: Settings) -> None:
     assert found["inbox"] == [waits]
     assert found["jobs"] == [{"kind": "deliver_webhook", "queue": "webhooks", "waiting": 2, "running": 0, "failed": 1}]
     assert [(one["tenant"], one["stage"]) for one in found["held"]] == [("acme", "billing")]
-    assert found["held_months"] == [{"tenant": "acme", "month": "2023-12", "reason": "lines_add_up: 1 row(s) break it"}]
+    assert found["held_months"] == [{"tenant": "acme", "month": "2023-12", "reason": "lines_add_up: held in May"}]
     assert all(one["free"] > 0 for one in found["disk"])
     shown = asked(world, "status").stdout
     for text in (
@@ -134,7 +135,7 @@ def test_status_counts_what_was_refused_and_what_waits(world: Settings) -> None:
         "1 landing files wait",
         "7 events of 1 request wait in the inbox",
         "held in billing",
-        "acme is held in 2023-12: lines_add_up: 1 row(s) break it",
+        "acme is held in 2023-12: lines_add_up: held in May",
         "GiB free",
         "deliver_webhook",
     ):
@@ -192,7 +193,7 @@ def test_what_a_run_says_at_its_end_names_held_months(world: Settings) -> None:
     stage, cure, month, month_cure = held_lines(world)
     assert stage.startswith("tenant acme is held in billing: ")
     assert (month, cure, month_cure) == (
-        "tenant acme is held in 2023-12: lines_add_up: 1 row(s) break it", held_store.CURE, held_store.MONTH_CURE,
+        "tenant acme is held in 2023-12: lines_add_up: held in May", held_store.CURE, held_store.MONTH_CURE,
     )  # fmt: skip
 
 
@@ -278,3 +279,20 @@ def test_watch_refreshes_a_terminal_until_ctrl_c(tmp_path: Path, monkeypatch: py
         assert refused.exception is not None
         raise refused.exception
     assert looks == []
+
+
+@pytest.mark.integration
+def test_doctor_names_erasures_that_a_backup_has_undone_and_a_register_that_cannot_be_read(world: Settings) -> None:
+    register(world, "acme", "c 9", NOW)
+    (found,) = [one for one in business_findings(world, read_status(world, NOW)) if "undone" in one.what]
+    assert (found.level, found.what) == ("wrong", "the erasure of customer 'c 9' of tenant acme has come undone")
+    assert "`valueverse privacy erase --tenant acme --customer 'c 9'`" in found.cure
+    file = world.audit_dir / "erasures.ndjson"
+    file.unlink()
+    file.mkdir()
+    try:
+        status = read_status(world, NOW)
+    finally:
+        file.rmdir()
+    assert [one for one in status.unknown if "erasures" in one and str(file) in one]
+    assert status.business.held, "the rest is known"

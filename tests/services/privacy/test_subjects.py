@@ -27,7 +27,7 @@ from valueverse.services.billing.run_billing import bill
 from valueverse.services.ingestion.run_ingestion import run_ingestion
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.privacy.erase_subject import erase_subject
-from valueverse.services.privacy.erasure_register import forgotten
+from valueverse.services.privacy.erasure_register import forgotten, register
 from valueverse.services.privacy.export_subject import SubjectExport, export_subject
 from valueverse.services.privacy.restrict_subject import (
     end_retention,
@@ -161,6 +161,10 @@ def test_after_an_erasure_nothing_personal_is_stored_and_what_was_billed_stays_p
         connection.execute("delete from vault.erasure")  # as in a database that was put back from before
         lost = [{"tenant": "acme", "customer": "c1", "begun_at": LATER.isoformat()}]
         assert forgotten(world, connection) == lost
+        register_file = world.audit_dir / "erasures.ndjson"
+        register_file.write_bytes(register_file.read_bytes() + b'{"tenant":"acme","cus')
+        register(world, "acme", "c2", LATER)
+        assert forgotten(world, connection) == [*lost, lost[0] | {"customer": "c2"}], "what was cut off ends alone"
         connection.rollback()
     assert (done.keys, done.deliveries, done.retain_until) == (1, ["acme/start.ndjson"], date(2034, 12, 31))
     assert done.rows["lake.events"] == done.rows["lake.quarantine"] == done.rows["billing.customer"] == 1

@@ -23,6 +23,8 @@ _ASKED = (
     "(%s::text[] is null or stage = any(%s::text[])) and (%s::timestamptz is null or tried_at + "
     "least(interval '1 day', interval '1 hour' * power(2, least(attempts - 1, 10))) <= %s)"
 )
+_BY_A_STAGE = "held_in_"
+"""How a reason in ``billing.release`` begins that names a stage before the release (``quality.gate``)."""
 CURE = (
     "correct or void the event that the reason names (docs/events.md); the next run tries again, or "
     "`python -m pipelines.catch_up` at once"
@@ -134,9 +136,9 @@ def undecided(connection: psycopg.Connection[Any]) -> pl.DataFrame:
         connection,
         "select r.tenant_id::text as tenant, 'release' as stage, (r.period || '-01')::date as period, "
         "'held_before' as code, '' as message, 0 as attempts from billing.release r "
-        "where r.status = 'held' and r.reason like '%%held_in_%%' and not exists "
+        "where r.status = 'held' and strpos(r.reason, %s) > 0 and not exists "
         "(select from billing.held_tenant h where h.tenant_id = r.tenant_id and h.stage <> 'marts') order by 1, 3",
-        [],
+        [_BY_A_STAGE],
         HELD_PARTITIONS,
     )
 
@@ -160,7 +162,8 @@ def held_months(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
     return rows_of(
         connection,
         "select tenant_id::text as tenant, period as month, reason from billing.release "
-        "where status = 'held' and reason not like '%held_in_%' order by 1, 2",
+        "where status = 'held' and strpos(reason, %s) = 0 order by 1, 2",
+        [_BY_A_STAGE],
     )
 
 

@@ -83,6 +83,7 @@ def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEv
     refused = _refused(judged)
     counts = {"accepted": judged.height - refused.height, "duplicate": 0, "refused": 0}
     counts |= Counter(refused["status"])
+    billing = judged.lazy().filter(IS_BILLING).select(pl.col("type").unique().sort()).collect()
     leaves = [leaf_hash(text.encode()) for text in texts]
     whole = "".join(f"{text}\n" for text in texts).encode()
     return JudgedEvents(
@@ -90,11 +91,7 @@ def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEv
         events=len(texts),
         expanded=len(whole),
         key_hashes=key_bytes(judged),
-        billing_types=judged.lazy()
-        .filter(IS_BILLING)
-        .select(pl.col("type").unique().sort())
-        .collect()["type"]
-        .to_list(),
+        billing_types=billing["type"].to_list(),
         counts=counts,
         first=FOUND_EVENTS.conform(judged.head(SHOWN).with_columns(_STATUS)),
         results=_results(judged, refused, leaves),
@@ -110,9 +107,10 @@ def _refused(judged: pl.DataFrame) -> pl.DataFrame:
     """
     wrong = judged.lazy().with_row_index("place").filter(pl.col("reason").is_not_null())
     refused = wrong.select("place", "line", _STATUS, *_WHY).collect()
-    for line, reason, message, path in refused.select("line", *_WHY).iter_rows():
-        if reason == "payment_instrument":
-            raise RefusalError(reason, f"event {line}: {message}; nothing of the request is stored", path)
+    instruments = refused.filter(pl.col("reason") == "payment_instrument") if refused.height else refused
+    if not instruments.is_empty():
+        line, message, path = instruments.select("line", "message", "path").row(0)
+        raise RefusalError("payment_instrument", f"event {line}: {message}; nothing of the request is stored", path)
     return refused
 
 

@@ -165,11 +165,19 @@ def _business(settings: Settings, unknown: list[str]) -> Business:
                 operations_store.rejected(connection),
                 inbox_store.waiting(connection),
                 operations_store.jobs(connection),
-                forgotten(settings, connection),
+                _undone(settings, connection, unknown),
             )
     except (RefusalError, psycopg.Error) as error:
         unknown.append(f"the warehouse does not open: {_sentence(error)}; `valueverse up` makes it")
         return Business(overview)
+
+
+def _undone(settings: Settings, connection: psycopg.Connection[Any], unknown: list[str]) -> list[dict[str, Any]]:
+    try:
+        return forgotten(settings, connection)
+    except RefusalError as error:
+        unknown.append(f"whether erasures have come undone is not known: {_sentence(error)}")
+        return []
 
 
 def _sentence(error: Exception) -> str:

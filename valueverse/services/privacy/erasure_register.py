@@ -7,6 +7,7 @@ erasure began, a line each; nothing else about the customer.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from valueverse.errors import RefusalError
 from valueverse.platform.stores import privacy_store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import psycopg
@@ -34,27 +36,47 @@ def register(settings: Settings, tenant: str, customer: str, begun_at: datetime)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as file:
-            file.write(line + b"\n")
+            # A line that was cut off, by a loss of power, must not take the next one along.
+            file.write(b"\n" + line + b"\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        message = f"the erasure cannot be recorded in {path}: {error}; check the folder's rights and its disk"
-        raise RefusalError("audit_folder_unusable", message) from error
+        raise _unusable(path, error) from error
 
 
 def forgotten(settings: Settings, connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
-    """tenant, customer, begun_at of registered erasures that the database has not done; each customer once."""
+    """tenant, customer, begun_at of registered erasures that the database has not done; each customer once.
+
+    Raises:
+        RefusalError: ``audit_folder_unusable``.
+    """
     path = _path(settings)
-    if not path.exists():
-        return []
-    rows = [orjson.loads(line) for line in path.read_bytes().splitlines() if line]
     done = privacy_store.finished(connection)
     missing = {
         (row["tenant"], row["customer"]): row
-        for row in rows
+        for row in _entries(path)
         if (row["tenant"], row["customer"], datetime.fromisoformat(row["begun_at"])) not in done
     }
     return [missing[key] for key in sorted(missing)]
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    """What the register says; an erasure whose line was cut off was not finished either, and is begun again by whoever
+    asked for it."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unusable(path, error) from error
+    for line in filter(None, lines):
+        with suppress(orjson.JSONDecodeError):
+            yield orjson.loads(line)
+
+
+def _unusable(path: Path, error: OSError) -> RefusalError:
+    message = f"the register of erasures cannot be read or written, {path}: {error}; check the folder's rights and disk"
+    return RefusalError("audit_folder_unusable", message)
 
 
 def _path(settings: Settings) -> Path:
