@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -161,6 +161,12 @@ def test_after_an_erasure_nothing_personal_is_stored_and_what_was_billed_stays_p
         connection.execute("delete from vault.erasure")  # as in a database that was put back from before
         lost = [{"tenant": "acme", "customer": "c1", "begun_at": LATER.isoformat()}]
         assert forgotten(world, connection) == lost
+        again = "insert into vault.erasure (tenant_id, customer, begun_at, finished_at) values ('acme', 'c1', %s, %s)"
+        connection.execute(again, [LATER - timedelta(days=1), LATER])
+        assert forgotten(world, connection) == lost, "an erasure before it does not stand for it"
+        connection.execute(again, [LATER + timedelta(days=1), LATER + timedelta(days=1)])
+        assert forgotten(world, connection) == [], "repeated, it is done"
+        connection.execute("delete from vault.erasure")
         register_file = world.audit_dir / "erasures.ndjson"
         register_file.write_bytes(register_file.read_bytes() + b'{"tenant":"acme","cus')
         register(world, "acme", "c2", LATER)

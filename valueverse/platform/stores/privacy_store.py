@@ -135,13 +135,12 @@ def finish(connection: Connection, tenant: str, customer: str) -> None:
     )
 
 
-def finished(connection: Connection) -> set[tuple[str, str, datetime]]:
-    """tenant, customer, begun_at of the erasures that are done."""
-    rows = rows_of(
-        connection,
-        "select tenant_id::text as tenant, customer, begun_at from vault.erasure where finished_at is not null",
-    )
-    return {(row["tenant"], row["customer"], row["begun_at"]) for row in rows}
+def newest_finished(connection: Connection) -> dict[tuple[str, str], datetime]:
+    """Tenant and customer -> when the newest erasure began that is done."""
+    query = """
+        select tenant_id::text as tenant, customer, max(begun_at) as begun_at from vault.erasure
+         where finished_at is not null group by tenant_id, customer"""
+    return {(row["tenant"], row["customer"]): row["begun_at"] for row in rows_of(connection, query)}
 
 
 def end_retention(connection: Connection, today: date) -> list[dict[str, Any]]:

@@ -51,13 +51,14 @@ def forgotten(settings: Settings, connection: psycopg.Connection[Any]) -> list[d
         RefusalError: ``audit_folder_unusable``.
     """
     path = _path(settings)
-    done = privacy_store.finished(connection)
-    missing = {
-        (row["tenant"], row["customer"]): row
-        for row in _entries(path)
-        if (row["tenant"], row["customer"], datetime.fromisoformat(row["begun_at"])) not in done
-    }
-    return [missing[key] for key in sorted(missing)]
+    done = privacy_store.newest_finished(connection)
+    registered = {(row["tenant"], row["customer"]): row for row in _entries(path)}
+    return [
+        row
+        for key, row in sorted(registered.items())
+        # One that was repeated since covers those before.
+        if key not in done or done[key] < datetime.fromisoformat(row["begun_at"])
+    ]
 
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
