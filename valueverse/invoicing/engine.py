@@ -27,8 +27,8 @@ from valueverse.invoicing.settlement.adjustment_events import read_adjustment_ev
 from valueverse.invoicing.settlement.credit_notes import cap_by_credit_notes
 from valueverse.invoicing.settlement.settlement import settle
 from valueverse.invoicing.settlement.threshold_totals import threshold_totals
+from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, POLICY, WORKING_LINES
-from valueverse.schemas.settlement import APPROVED_PROPOSALS
 from valueverse.schemas.types import INSTANT
 
 if TYPE_CHECKING:
@@ -145,10 +145,10 @@ def _with_outcomes(
     draft: DraftInvoices, run: _Run, proposals: pl.DataFrame | None
 ) -> tuple[DraftInvoices, pl.DataFrame]:
     """With the lines of approved proposals; and the proposals that cannot be billed (REJECTED_EVENTS)."""
+    if proposals is None or proposals.is_empty():
+        return draft, REJECTED_EVENTS.to_frame()
     context = run.context
-    read = Outcomes.read(
-        APPROVED_PROPOSALS.to_frame() if proposals is None else proposals, context.segments, context.terms
-    )
+    read = Outcomes.read(proposals, context.segments, context.terms)
     placed = read.placed(draft.headers, run.prior.issued, run.closed_by)
     if placed.is_empty():
         return draft, read.refused

@@ -44,6 +44,8 @@ class Contract(pl.Schema):
         """
         if wrong := [name for name in unset if name in frame.columns or name not in self.nullable]:
             raise ValueError(f"not unset, or never null: {wrong}")
+        if frame.schema == self:
+            return frame
         return frame.select(
             (pl.lit(None, dtype) if name in unset else pl.col(name).cast(dtype)).alias(name)
             for name, dtype in self.items()

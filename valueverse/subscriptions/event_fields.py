@@ -53,6 +53,8 @@ def exact_text(text: pl.Expr) -> pl.Expr:
 
 def rejected_events(rows: pl.DataFrame, reason: str, message: pl.Expr) -> pl.DataFrame:
     """Rows of billing events as REJECTED_EVENTS."""
+    if rows.is_empty():
+        return REJECTED_EVENTS.to_frame()
     return rows.select(
         "tenant",
         "source",

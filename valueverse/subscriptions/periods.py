@@ -11,7 +11,7 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.dates import month_index
-from valueverse.subscriptions.zones import local_date, local_midnight
+from valueverse.subscriptions.zones import date_in, per_zone, with_midnights, zone_parts
 
 FIRST_YEAR, LAST_YEAR = 1900, 2999
 """Years that are billed; one period more on either side then still has a four-digit year."""
@@ -70,47 +70,65 @@ def overlapping_periods(schedule: pl.DataFrame) -> pl.DataFrame:
         key, from, to, full_from, full_to (UTC instants), first_day, last_day (the local dates that the full period goes
         from and to), used_days, full_days (Int32, local calendar days: a start day counts, an end day does not).
     """
-    named = schedule.with_columns(pl.col("every").cast(pl.Int64))
-    bounds = local_date(named, pl.col("window_from"), "timezone", "first_day")
-    bounds = local_date(bounds, pl.col("window_to"), "timezone", "last_day").with_columns(
-        _step().alias("step"), _phase().alias("phase")
-    )
-    counted = bounds.with_columns(
-        ((_place(pl.col("first_day")) - pl.col("phase")) // pl.col("step") - 1).alias("lowest"),
-        ((_place(pl.col("last_day")) - pl.col("phase")) // pl.col("step") + 1).alias("highest"),
-    )
+    parts = [_periods_in(zone, rows) for zone, rows in zone_parts(schedule, "timezone")]
+    return pl.concat(parts or [_periods_in("UTC", schedule)]).sort("key", "from")
+
+
+def _periods_in(zone: str, schedule: pl.DataFrame) -> pl.DataFrame:
+    """``overlapping_periods`` of one time zone, in whatever order."""
     numbered = (
-        counted.with_columns(pl.int_ranges("lowest", pl.col("highest") + 1).alias("number"))
+        schedule.lazy()
+        .with_columns(
+            pl.col("every").cast(pl.Int64),
+            date_in(zone, "window_from").alias("first_day"),
+            date_in(zone, "window_to").alias("last_day"),
+        )
+        .with_columns(_step().alias("step"), _phase().alias("phase"))
+        .with_columns(
+            ((_place(pl.col("first_day")) - pl.col("phase")) // pl.col("step") - 1).alias("lowest"),
+            ((_place(pl.col("last_day")) - pl.col("phase")) // pl.col("step") + 1).alias("highest"),
+        )
+        .with_columns(pl.int_ranges("lowest", pl.col("highest") + 1).alias("number"))
         .explode("number")
         .drop_nulls("number")
         .with_columns(_boundary(pl.col("number")).alias("first_day"), _boundary(pl.col("number") + 1).alias("last_day"))
     )
-    placed = local_midnight(numbered, pl.col("first_day"), "timezone", "full_from")
-    placed = local_midnight(placed, pl.col("last_day"), "timezone", "full_to")
-    if "timezone_effective_from" in placed.columns:
+    placed = with_midnights(numbered, zone, {"full_from": "first_day", "full_to": "last_day"}).lazy()
+    if "timezone_effective_from" in schedule.columns:
         placed = _joined(placed)
-    clipped = placed.with_columns(
-        pl.max_horizontal("full_from", "start").alias("from"), pl.min_horizontal("full_to", "end").alias("to")
-    ).filter(
-        (pl.col("full_from") < pl.col("window_to"))
-        & (pl.col("full_to") > pl.col("window_from"))
-        & (pl.col("from") < pl.col("to"))
-    )
     full_days = (pl.col("last_day") - pl.col("first_day")).dt.total_days().cast(pl.Int32)
     return (
-        with_used_days(clipped)
-        .with_columns(full_days.alias("full_days"))
-        .sort("key", "from")
-        .select("key", "from", "to", "full_from", "full_to", "first_day", "last_day", "used_days", "full_days")
-    )
+        placed.with_columns(
+            pl.max_horizontal("full_from", "start").alias("from"), pl.min_horizontal("full_to", "end").alias("to")
+        )
+        .filter(
+            (pl.col("full_from") < pl.col("window_to"))
+            & (pl.col("full_to") > pl.col("window_from"))
+            & (pl.col("from") < pl.col("to"))
+        )
+        .select(
+            "key", "from", "to", "full_from", "full_to", "first_day", "last_day",
+            _used_days(zone).alias("used_days"), full_days.alias("full_days"),
+        )
+        .collect()
+    )  # fmt: skip
 
 
-def _joined(placed: pl.DataFrame) -> pl.DataFrame:
+def _joined(placed: pl.LazyFrame) -> pl.LazyFrame:
     """Periods after a time-zone change: the first one starts where the last one ended, whatever its own midnight."""
     first = pl.col("first_day") == pl.col("zone_day")
     return placed.filter(pl.col("zone_day").is_null() | (pl.col("last_day") > pl.col("zone_day"))).with_columns(
         pl.when(first).then("timezone_effective_from").otherwise("full_from").alias("full_from")
     )
+
+
+def _used_days(zone: str) -> pl.Expr:
+    """The local calendar days of [from, to), which lies in the full period of the row."""
+    # The instant of a boundary may lie on another day, where a zone skipped one or another zone held before: the plan's
+    # own dates count then.
+    from_day = pl.when(pl.col("from") == pl.col("full_from")).then("first_day").otherwise(date_in(zone, "from"))
+    to_day = pl.when(pl.col("to") == pl.col("full_to")).then("last_day").otherwise(date_in(zone, "to"))
+    return (to_day - from_day).dt.total_days().cast(pl.Int32)
 
 
 def with_used_days(rows: pl.DataFrame) -> pl.DataFrame:
@@ -119,11 +137,6 @@ def with_used_days(rows: pl.DataFrame) -> pl.DataFrame:
     Args:
         rows: from, to, full_from, full_to, first_day, last_day, timezone.
     """
-    dated = local_date(rows, pl.col("from"), "timezone", "from_day")
-    dated = local_date(dated, pl.col("to"), "timezone", "to_day")
-    # The instant of a boundary may lie on another day, where a zone skipped one or another zone held before: the plan's
-    # own dates count then.
-    from_day = pl.when(pl.col("from") == pl.col("full_from")).then("first_day").otherwise("from_day")
-    to_day = pl.when(pl.col("to") == pl.col("full_to")).then("last_day").otherwise("to_day")
-    days = (to_day - from_day).dt.total_days().cast(pl.Int32)
-    return dated.with_columns(days.alias("used_days")).drop("from_day", "to_day")
+    if rows.is_empty():
+        return rows.with_columns(pl.lit(None, pl.Int32).alias("used_days"))
+    return per_zone(rows, "timezone", lambda own, zone: own.with_columns(_used_days(zone).alias("used_days")))

@@ -77,6 +77,8 @@ def zones_at(rows: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
 
 
 def _stated_at(rows: pl.DataFrame, statements: pl.DataFrame, by: list[str], name: str) -> pl.DataFrame:
+    if statements.is_empty():
+        return rows.with_columns(pl.lit(None, pl.String).alias(name))
     first = statements.group_by(by, maintain_order=True).agg(
         pl.col(name).first().alias(f"first_{name}") for name in _FIRST
     )

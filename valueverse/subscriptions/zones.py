@@ -15,7 +15,7 @@ import polars as pl
 from valueverse.schemas.types import INSTANT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
 DateOrExpr = date | pl.Expr
 """A date, or one of each row: a window may be another one for each tenant."""
@@ -38,28 +38,53 @@ def _after_gap(days: pl.Series, zone: str) -> pl.DataFrame:
     )
 
 
-def _zone_midnights(rows: pl.DataFrame, zone: str, name: str) -> pl.DataFrame:
-    midnight = (
-        pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    )
-    found = rows.with_columns(midnight.dt.convert_time_zone("UTC").alias("midnight"))
-    missing = found.filter(pl.col("midnight").is_null() & pl.col(name).is_not_null())[name]
-    if missing.is_empty():
-        return found.with_columns(pl.col("midnight").alias(name)).drop("midnight")
-    return (
-        found.join(_after_gap(missing, zone), left_on=name, right_on="day", how="left", maintain_order="left")
-        .with_columns(pl.coalesce("midnight", "after_gap").alias(name))
-        .drop("midnight", "after_gap")
-    )
+def date_in(zone: str, instant: str) -> pl.Expr:
+    """The local date of a UTC instant (column) in a zone."""
+    return pl.col(instant).dt.convert_time_zone(zone).dt.date()
 
 
-def _per_zone(frame: pl.DataFrame, zone: str, found: Callable[[pl.DataFrame, str], pl.DataFrame]) -> pl.DataFrame:
-    """What ``found`` makes of the rows of each zone, in the order of ``frame``, which has rows."""
+def with_midnights(rows: pl.LazyFrame, zone: str, days: Mapping[str, str]) -> pl.DataFrame:
+    """The rows with the UTC instants at which local dates begin in a zone.
+
+    Args:
+        rows: of the zone.
+        zone: its name.
+        days: the column of the dates, by the name of the column of their instants.
+    """
+    found = rows.with_columns(
+        pl.col(day)
+        .cast(pl.Datetime("us"))
+        .dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        .dt.convert_time_zone("UTC")
+        .alias(name)
+        for name, day in days.items()
+    ).collect()
+    for name, day in days.items():
+        if found[name].null_count() > found[day].null_count():
+            missing = found.filter(pl.col(name).is_null() & pl.col(day).is_not_null())[day]
+            found = (
+                found.join(_after_gap(missing, zone), left_on=day, right_on="day", how="left", maintain_order="left")
+                .with_columns(pl.coalesce(name, "after_gap").alias(name))
+                .drop("after_gap")
+            )
+    return found
+
+
+def zone_parts(frame: pl.DataFrame, zone: str) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The zones that a column of ``frame`` names, each with its rows in their order."""
     if frame[zone].n_unique() == 1:
         # The rows of one customer, as a rule: taking them apart would take longer than what is looked for.
+        yield str(frame[zone][0]), frame
+        return
+    for key, rows in frame.group_by(zone, maintain_order=True):
+        yield str(key[0]), rows
+
+
+def per_zone(frame: pl.DataFrame, zone: str, found: Callable[[pl.DataFrame, str], pl.DataFrame]) -> pl.DataFrame:
+    """What ``found`` makes of the rows of each zone, in the order of ``frame``, which has rows."""
+    if frame[zone].n_unique() == 1:
         return found(frame, str(frame[zone][0]))
-    numbered = frame.with_row_index("_row")
-    parts = [found(rows, str(key[0])) for key, rows in numbered.group_by(zone, maintain_order=True)]
+    parts = [found(rows, key) for key, rows in zone_parts(frame.with_row_index("_row"), zone)]
     return pl.concat(parts).sort("_row").drop("_row")
 
 
@@ -68,8 +93,11 @@ def local_midnight(frame: pl.DataFrame, day: DateOrExpr, zone: str, name: str) -
     if frame.is_empty():
         return frame.with_columns(pl.lit(None, INSTANT).alias(name))
     days = day if isinstance(day, pl.Expr) else pl.lit(day)
-    dated = frame.with_columns(days.cast(pl.Date).alias(name))
-    return _per_zone(dated, zone, lambda rows, key: _zone_midnights(rows, key, name))
+
+    def begun(rows: pl.DataFrame, key: str) -> pl.DataFrame:
+        return with_midnights(rows.lazy().with_columns(days.cast(pl.Date).alias("_day")), key, {name: "_day"})
+
+    return per_zone(frame, zone, begun).drop("_day")
 
 
 def local_date(frame: pl.DataFrame, instant: pl.Expr, zone: str, name: str) -> pl.DataFrame:
@@ -80,7 +108,7 @@ def local_date(frame: pl.DataFrame, instant: pl.Expr, zone: str, name: str) -> p
     def dated(rows: pl.DataFrame, key: str) -> pl.DataFrame:
         return rows.with_columns(instant.dt.convert_time_zone(key).dt.date().alias(name))
 
-    return _per_zone(frame, zone, dated)
+    return per_zone(frame, zone, dated)
 
 
 def local_later(frame: pl.DataFrame, instant: str, seconds: str, zone: str, name: str) -> pl.DataFrame:
@@ -99,4 +127,4 @@ def local_later(frame: pl.DataFrame, instant: str, seconds: str, zone: str, name
             pl.when(days == 0).then(absolute).otherwise(pl.coalesce(shown + rest, absolute)).alias(name)
         )
 
-    return _per_zone(frame, zone, later)
+    return per_zone(frame, zone, later)

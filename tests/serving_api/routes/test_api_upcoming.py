@@ -249,19 +249,19 @@ def test_what_is_stored_is_bounded(module_settings: Settings, world: World) -> N
     whole = UsageCache()
     assert {one: whole.read(lake, "acme", one).rows.height for one in ("c0", "c1", "c0")} == {"c0": 3, "c1": 2}
     assert [key[2] for key in whole._customers] == ["c1", "c0"]
-    size = max(whole._sizes.values())
+    size = max(whole._customers.getsizeof(days) for days in whole._customers.values())
     narrow = UsageCache(size)
     assert [narrow.read(lake, "acme", one).rows.height for one in ("c0", "c1", "c0")] == [3, 2, 3]
-    assert list(narrow._sizes.values()) == [size]
+    assert narrow._customers.currsize == size
     none = UsageCache(1)
     assert none.read(lake, "acme", "c0").mark == whole.read(lake, "acme", "c0").mark
-    assert none._customers == {}
+    assert not none._customers
     answers = upcoming_answers.UpcomingAnswers(most=3_000)
     for day in range(1, 5):
         asked = upcoming_answers.Question("acme", "c0", date(2024, 2, day))
         assert answers.answer(module_settings, asked, [], datetime.now(UTC))
     assert 1 <= len(answers._answers) < 4
-    assert answers._size == sum(len(body) for body, _ in answers._answers.values()) <= 3_000
+    assert answers._answers.currsize == sum(len(body) for body, _ in answers._answers.values()) <= 3_000
 
 
 async def test_catalogs_are_listed_as_they_were_known(api: Api) -> None:

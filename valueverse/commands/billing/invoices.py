@@ -142,6 +142,7 @@ def upcoming(
     from valueverse.platform.stores.customer_invoices import CustomerInvoices
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.customer_usage import customer_usage
+    from valueverse.services.billing.next_invoices import CustomerTerms
     from valueverse.services.subscriptions.hypothetical import read_events, with_events
     from valueverse.services.subscriptions.preview import upcoming_invoices
 
@@ -153,7 +154,9 @@ def upcoming(
     usage = customer_usage(Lake(settings.lake_url), tenant, [customer])
     with connect(settings, "builder") as connection:
         store = CustomerInvoices(connection, "billing", tenant, (customer,), then)
-        found = upcoming_invoices(store, usage, after, moment, last, None if events is None else log)
+        terms = CustomerTerms.of(after.facts(), [customer], then)
+        before = None if events is None else CustomerTerms.of(log.facts(), [customer])
+        found = upcoming_invoices(store, usage, terms, moment, last, before)
     if as_json:
         show_json(found.document())
     else:

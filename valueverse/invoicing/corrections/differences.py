@@ -122,6 +122,8 @@ def _later_events(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
 def periods_with_voided_threshold(booked: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
     """The closing invoices (of ``booked``) of whose period a threshold invoice was voided: its usage is due again."""
     lost = voided.filter(pl.col("invoice_type") == THRESHOLD)
+    if lost.is_empty():
+        return booked.clear()
     closing = booked.filter(pl.col("invoice_type") == "period")
     return closing.join(lost, on=["tenant", "subscription", "period_from"], how="semi", maintain_order="left")
 

@@ -44,6 +44,8 @@ def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFra
 
 def _lines(rows: pl.DataFrame, sign: int = 1) -> pl.DataFrame:
     """Fee lines (WORKING_LINES) of rows with from, to (the service period), used_days, full_days and full_amount."""
+    if rows.is_empty():
+        return WORKING_LINES.to_frame()
     part = pl.when(pl.col("used_days") != pl.col("full_days"), pl.col("prorate") != "none").then(
         pl.format(" ({} of {} days)", pl.col("used_days"), pl.col("full_days"))
     )

@@ -50,6 +50,8 @@ def threshold_lines(
     segments, terms, closed = context.segments, context.terms, prior.issued.closing
     booked = prior.thresholds.lines.filter(pl.col("kind") == "usage")
     limits = terms.policies.filter(pl.col("threshold").is_not_null()).select("terms", "threshold")
+    if limits.is_empty():
+        return WORKING_LINES.to_frame(), booked
     mine = segments.join(limits.select("terms"), on="terms", how="semi")
     running = running_periods(mine, context.timeline.tenants, *window)
     cuts = _cuts(running.join(closed, on=_PERIOD, how="anti", maintain_order="left"), closed_by)

@@ -110,5 +110,7 @@ def periods_without_closing_invoice(booked: pl.DataFrame, voided: pl.DataFrame) 
         voided: INVOICE of voided ones.
     """
     lost = voided.filter(pl.col("invoice_type") == "period").select(*BEGUN, pl.col("period_to").alias("closed_at"))
+    if lost.is_empty():
+        return booked.clear()
     other = booked.join(lost, on=BEGUN).filter(pl.col("closed_at") != pl.col("period_to"))
     return booked.join(other, on=INVOICE, how="semi", maintain_order="left")

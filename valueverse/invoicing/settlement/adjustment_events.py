@@ -51,6 +51,9 @@ class AdjustmentEvents:
 
 def read_adjustment_events(timeline: Timeline, history: CatalogHistory) -> AdjustmentEvents:
     """Read the timeline's ``adjustments`` events."""
+    if timeline.adjustment_events.is_empty():
+        kinds = (COUPONS, WALLETS, ONE_OFFS, CREDIT_NOTES, INVOICE_VOIDS, REJECTED_EVENTS)
+        return AdjustmentEvents(*(kind.to_frame() for kind in kinds))
     adjustments = timeline.adjustment_events.with_columns(EVENT_ORIGIN)
     coupons, rejected = _coupons(adjustments, timeline, history)
     stray = _stray(adjustments, timeline)

@@ -55,6 +55,9 @@ def judge_credit_notes(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.D
         bills: tenant, number, customer, currency, total_minor, voided_at, events_known_at and more.
         corrected: CORRECTED.
     """
+    if notes.is_empty():
+        found = {name: dtype for name, dtype in bills.schema.items() if name not in {*_NUMBER, "events_known_at"}}
+        return pl.DataFrame(schema={**notes.schema, **found, "amount_minor": pl.Int64(), "refusal": pl.String()})
     known_at = pl.col("events_known_at")
     joined = notes.join(bills, on=_NUMBER, how="left", maintain_order="left").with_columns(
         pl.when(known_at.is_null() | (known_at < pl.col("received_at"))).then(name).alias(name)
@@ -109,6 +112,8 @@ def counting(found: pl.DataFrame) -> pl.DataFrame:
 
 def refused(found: pl.DataFrame) -> pl.DataFrame:
     """``judge_credit_notes`` notes that do not count, with the reason (REJECTED_EVENTS)."""
+    if found.is_empty():
+        return REJECTED_EVENTS.to_frame()
     messages = {
         UNKNOWN: NOT_FINALISED,
         VOIDED: pl.format("invoice {} was voided", "number"),
@@ -147,6 +152,8 @@ def reopened(booked: pl.DataFrame, facts: pl.DataFrame, known_at: datetime | Non
     gone = facts.filter(
         pl.col("type") == "billing.credit_note.issued", pl.col("known_until") <= pl.lit(known_at, INSTANT)
     ).select("tenant", event_field("invoice").alias("number"), pl.col("known_until").alias("gone_at"))
+    if gone.is_empty():
+        return booked.clear()
     since = gone.group_by(_NUMBER).agg(pl.col("gone_at").max())
     return booked.join(since, on=_NUMBER).filter(pl.col("gone_at") > pl.col("events_known_at")).drop("gone_at")
 
@@ -189,6 +196,8 @@ def cap_by_credit_notes(
         bills: INVOICE_NUMBERS.
         corrected: CORRECTED.
     """
+    if notes.is_empty():
+        return lines
     left = _left(notes, bills, corrected)
     corrected_by, named = ["tenant", "corrected_invoice_id"], ["tenant", "invoice_id"]
     concerned = in_order(lines.join(left, left_on=corrected_by, right_on=named))

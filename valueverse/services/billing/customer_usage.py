@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import polars as pl
+from cachetools import LRUCache
 
 from valueverse.schemas.metering import USAGE
 from valueverse.services.lake_tables import USAGE_TABLE
@@ -49,10 +49,8 @@ class UsageCache:
     """
 
     def __init__(self, most: int = 256 * 2**20) -> None:
-        self._most = most
         self._lock = Lock()
-        self._customers: OrderedDict[tuple[str, str, str], dict[date, _Day]] = OrderedDict()
-        self._sizes: dict[tuple[str, str, str], int] = {}
+        self._customers: LRUCache[tuple[str, str, str], dict[date, _Day]] = LRUCache(most, _size)
 
     def read(self, lake: Lake, tenant: str, customer: str) -> KnownUsage:
         """The customer's usage as the lake has it now."""
@@ -67,21 +65,16 @@ class UsageCache:
         for day in new:
             rows = parts.get((tenant, day), USAGE.to_frame())
             days[day] = _Day(tuple(files[day]), rows, mark_of(rows))
-        self._store(key, days)
+        with self._lock:
+            self._customers.pop(key, None)
+            if _size(days) <= self._customers.maxsize:
+                self._customers[key] = days
         rows = pl.concat([USAGE.to_frame(), *(days[day].rows for day in sorted(days) if days[day].rows.height)])
         return KnownUsage(rows, sum(day.mark for day in days.values()))
 
-    def _store(self, key: tuple[str, str, str], days: dict[date, _Day]) -> None:
-        size = sum(int(day.rows.estimated_size()) + 256 for day in days.values())
-        with self._lock:
-            self._customers.pop(key, None)
-            self._sizes.pop(key, None)
-            if size > self._most:
-                return
-            self._customers[key], self._sizes[key] = days, size
-            while sum(self._sizes.values()) > self._most:
-                oldest, _ = self._customers.popitem(last=False)
-                del self._sizes[oldest]
+
+def _size(days: dict[date, _Day]) -> int:
+    return sum(int(day.rows.estimated_size()) + 256 for day in days.values())
 
 
 def _read(opened: Opened, tenant: str, customers: Sequence[str], dates: Collection[date] | None) -> pl.DataFrame:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from valueverse.invoicing import Billed
     from valueverse.platform.stores.customer_invoices import CustomerInvoices
     from valueverse.services.subscriptions.account_events import PlannedEvent
-    from valueverse.services.subscriptions.billing_log import BillingLog
 
 _MONTHS = 2
 """Months ahead of the event, or of today, that are billed by default."""
@@ -105,26 +104,25 @@ def preview(
 def upcoming_invoices(
     store: CustomerInvoices,
     usage: pl.DataFrame,
-    log: BillingLog,
+    terms: CustomerTerms,
     moment: datetime,
     until: date | None,
-    before: BillingLog | None = None,
+    before: CustomerTerms | None = None,
 ) -> UpcomingInvoices:
     """What the customer of the ``store`` would be invoiced if it were billed now.
 
     Args:
         store: what is finalised, as known when.
         usage: the customer's.
-        log: the tenant's billing events.
+        terms: the customer's.
         moment: now, or the instant as of which is asked.
         until: the tenant's day by which invoices close; by default the one by which the next of the customer's periods
             has closed.
-        before: the log without hypothetical events, whose effect is wanted.
+        before: those without hypothetical events, whose effect is wanted.
 
     Raises:
         RefusalError: ``unknown_customer``.
     """
-    terms = CustomerTerms.of(log.facts(), store.customers, store.known_at)
     if not terms.is_known:
         raise RefusalError("unknown_customer", f"no event has created a customer {store.customer[:60]!r}", "CUSTOMER")
     close = None if until else terms.next_close(moment)
@@ -132,7 +130,7 @@ def upcoming_invoices(
     billed = next_invoices(store, usage, terms, last, moment)
     changes = None
     if before is not None:
-        former = next_invoices(store, usage, CustomerTerms.of(before.facts(), store.customers), last, moment)
+        former = next_invoices(store, usage, before, last, moment)
         changes = _compared(_amounts(former), _amounts(billed), terms.zones)
     ordered = billed.invoices.sort(_ORDER)
     documents = list(build_invoice_documents(ordered, billed.lines))

@@ -60,6 +60,8 @@ def _on_line(lines: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
 
 def _cells(lines: pl.DataFrame, taken: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """Quantities of matrix lines by the dimensions that their price looks at."""
+    if lines.is_empty():
+        return RATED_EVENTS.to_frame()
     return (
         with_cells(_on_line(lines, taken), terms)
         .select("line", pl.col("quantity").alias("value"), pl.col("cell").alias("dimensions"))
