@@ -26,8 +26,10 @@ from quality.recompute.states import (
     moments_of,
     moved_of,
     received_late,
-    states_of,
+    stated_overrides,
+    statements_of,
 )
+from quality.recompute.stretches import STRETCHES
 from valueverse.platform.lake import LakeTable
 from valueverse.platform.queries import texts_of, value_of
 from valueverse.platform.stores.tenant_store import tenant_keys
@@ -171,7 +173,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
     if connection.execute("select count(*) from missing_originals").fetchall() != [(0,)]:
         connection.register("lake_everywhere", question.log.arrow_dataset())
         connection.execute(events.ORIGINALS_ELSEWHERE)
-    for statement in (events.VERSIONS, lines.LINES, DAYS):
+    for statement in (events.VERSIONS, STRETCHES, lines.LINES, DAYS):
         connection.execute(statement)
     formulas.register_values(connection, question.billed["meters"])
     for statement in (
@@ -210,11 +212,10 @@ def _billed(
     frames = {name: _frame(connection, query, given) for name, query in BILLED.items()}
     documents = frames["published_catalogs"].select("catalog_hash", "document").unique("catalog_hash").rows()
     current = counted(facts.filter(pl.col("tenant").is_in(tenants)), frames.pop("rejected"))
-    frames |= {"states": states_of(current), "moments": moments_of(current), "moved": moved_of(current)}
+    frames |= {"statements": statements_of(current), "moments": moments_of(current), "moved": moved_of(current)}
     frames |= {"received_late": received_late(current), "burdens": burdens_of(current)}
     frames["discounted_tenants"] = discounted_tenants(current)
-    overridden = frames["states"].filter(pl.col("overrides") != "").select("plan", "overrides").unique().rows()
-    frames |= flatten(dict(documents), overridden)
+    frames |= flatten(dict(documents), stated_overrides(frames["statements"]).rows())
     frames["charges"] = frames["charges"].with_row_index("term")
     frames["fees"] = frames["fees"].with_row_index("fee")
     frames["plans"] = frames["plans"].with_row_index("place")

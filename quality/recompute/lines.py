@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-# Instants come as text. The terms of a line are among the states of its subscription when the line's
-# service began: the last change that took effect at once (or the start), and changes after it that wait for a period's
-# end. Of a subscription that was changed, a line may be on the plans of another catalog than its invoice names.
+# Instants come as text. Of a subscription that was changed, a line may be on a plan of another catalog than that which
+# its invoice names.
 EVERY_LINE = """
 create table every_line as
 select
@@ -38,29 +37,8 @@ LINES = """
 create view lines as
 select * from every_line
 where kind = 'usage' and (not so_far or (tenant, subscription) not in (
-    select (tenant, subscription) from states group by tenant, subscription having count(*) > 1
+    select (tenant, subscription) from statements group by tenant, subscription having count(*) > 1
 ));
-
-create table line_states as
-with
-
-states_at as (
-    select line.*, state.stated_at, state.quantities, state.plan, state.version, state.overrides,
-        max(state.stated_at) filter (where not state.waits) over (partition by line.line_id) as since,
-        count(*) over (partition by line.line_id) > 1 as changed
-    from every_line as line
-    inner join states as state
-        on
-            line.tenant = state.tenant
-            and line.subscription = state.subscription
-            -- what is given back of a fee was charged by the terms before
-            and case when line.given_back then state.stated_at < line.service_from
-                else state.stated_at <= line.service_from end
-            and state.received_at <= line.known_at
-            and (state.known_until is null or state.known_until > line.known_at)
-)
-
-select * from states_at where stated_at >= since;
 
 create table line_terms as
 select distinct stated.line_id, term.term

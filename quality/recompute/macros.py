@@ -134,5 +134,50 @@ create macro month_boundary(place, day) as list_transform(
     lambda r: least(r.month + (r.day - 1), last_day(r.month))
 )[1];
 
+-- the local dates [first, after) of the whole period that a day lies in
+create macro full_period(day, anchor, every, period, aligned) as list_transform(
+    list_transform(
+        list_transform(
+            [{
+                'day': cast(day as date), 'anchor': cast(anchor as date), 'aligned': aligned, 'period': period,
+                'days': case period when 'week' then 7 when 'day' then 1 end * cast(every as bigint),
+                'months': case period when 'year' then 12 when 'quarter' then 3 when 'month' then 1 end,
+                'every': cast(every as bigint)
+            }],
+            lambda p: {
+                'day': p.day, 'days': p.days, 'step': p.months * p.every,
+                'boundary_day': case when p.aligned then 1 else day(p.anchor) end,
+                'place': year(p.day) * 12 + month(p.day) - 1,
+                'phase': year(p.anchor) * 12 + month(p.anchor) - 1
+                    - case when p.aligned then (year(p.anchor) * 12 + month(p.anchor) - 1) % p.months else 0 end,
+                'day_phase': case when p.aligned and p.period = 'week' then cast(date_trunc('week', p.anchor) as date)
+                    else p.anchor end
+            }
+        ),
+        lambda p: struct_insert(p, number := case
+            when p.days is not null then cast(floor(date_diff('day', p.day_phase, p.day) / p.days) as bigint)
+            else cast(floor((p.place - p.phase) / p.step) as bigint) - case
+                when month_boundary(p.phase + cast(floor((p.place - p.phase) / p.step) as bigint) * p.step,
+                    p.boundary_day) > p.day then 1 else 0 end
+        end)
+    ),
+    lambda p: {
+        'first': case when p.days is null then month_boundary(p.phase + p.number * p.step, p.boundary_day)
+            else p.day_phase + cast(p.number * p.days as integer) end,
+        'after': case when p.days is null then month_boundary(p.phase + (p.number + 1) * p.step, p.boundary_day)
+            else p.day_phase + cast((p.number + 1) * p.days as integer) end
+    }
+)[1];
+
+-- the instant at which the period ends that runs at an instant; null where the clocks of the zone make it doubtful
+create macro end_of_period(zone, anchor, moment, schedule) as list_transform(
+    list_transform(
+        [{'zone': zone, 'anchor': anchor, 'moment': moment, 'schedule': schedule}],
+        lambda p: {'zone': p.zone, 'moment': p.moment, 'days': full_period(timezone(p.zone, p.moment), p.anchor,
+            p.schedule.every, p.schedule.period, p.schedule.align = 'calendar')}
+    ),
+    lambda p: case when midnight_of(p.zone, p.days.first) <= p.moment then midnight_of(p.zone, p.days.after) end
+)[1];
+
 create macro paid_units(number, free) as greatest(number - coalesce(units(free), 0::hugeint), 0::hugeint);
 """

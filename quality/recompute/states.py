@@ -8,22 +8,24 @@ _PREFIX = "billing.subscription."
 _STARTED, _CHANGED = f"{_PREFIX}started", f"{_PREFIX}changed"
 _ZONED = ("billing.tenant.", "billing.catalog.published", "billing.customer.")
 _INSTANT = pl.Datetime("us", "UTC")
-STATES = pl.Schema(
+STATEMENTS = pl.Schema(
     {
         "tenant": pl.String(),
         "subscription": pl.String(),
+        "place": pl.Int64(),
+        "starts": pl.Boolean(),
+        "waits": pl.Boolean(),
         "stated_at": _INSTANT,
         "received_at": _INSTANT,
         "known_until": _INSTANT,
-        "waits": pl.Boolean(),
         "plan": pl.String(),
         "version": pl.Int32(),
         "overrides": pl.String(),
         "quantities": pl.String(),
     }
 )
-"""One row per start and change. ``version`` null: the newest then; ``overrides``, ``quantities``: JSON text;
-``waits``: it takes effect at the end of the running period."""
+"""One row per start and change, ``place`` counting in the order in which they apply. Null: not stated; ``overrides``,
+``quantities``: JSON text; ``waits``: it takes effect at the end of the running period."""
 MOMENTS = pl.Schema(
     {
         "tenant": pl.String(),
@@ -60,30 +62,36 @@ def counted(facts: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
     return facts.join(rejected.rename({"event_id": "id"}), on=["tenant", "source", "id"], how="anti")
 
 
-def states_of(facts: pl.DataFrame) -> pl.DataFrame:
-    """STATES from billing facts (tenant, type, time, received_at, source, id, known_until, data as JSON text).
+def statements_of(facts: pl.DataFrame) -> pl.DataFrame:
+    """STATEMENTS from billing facts (tenant, type, time, received_at, source, id, known_until, data as JSON text).
 
-    A change that names no plan keeps plan and version, and the overrides unless it states others; one that names a
-    plan or a version begins again.
+    A start without overrides states that there are none: ''.
     """
     stated = facts.filter(pl.col("type").is_in([_STARTED, _CHANGED])).with_columns(
         pl.col("data").str.json_path_match(f"$.{name}").alias(name)
         for name in ("subscription", "plan", "plan_version", "overrides", "quantities", "effective")
     )
-    ordered = stated.sort(*_OWNER, "time", "received_at", "source", "id").with_columns(
-        (pl.col("plan").is_not_null() | pl.col("plan_version").is_not_null()).cum_sum().over(_OWNER).alias("begun")
+    starts = pl.col("type") == _STARTED
+    return (
+        stated.sort(*_OWNER, "time", "received_at", "source", "id")
+        .with_columns(
+            pl.int_range(pl.len()).over(_OWNER).alias("place"),
+            starts.alias("starts"),
+            (~starts & (pl.col("effective") == "period_end")).fill_null(value=False).alias("waits"),
+            pl.col("time").alias("stated_at"),
+            pl.col("plan_version").cast(pl.Int32, strict=False).alias("version"),
+            pl.when(starts).then(pl.col("overrides").fill_null("")).otherwise("overrides").alias("overrides"),
+        )
+        .select(STATEMENTS.names())
+        .cast(STATEMENTS)
     )
-    return ordered.select(
-        *_OWNER,
-        pl.col("time").alias("stated_at"),
-        "received_at",
-        "known_until",
-        ((pl.col("type") == _CHANGED) & (pl.col("effective") == "period_end")).fill_null(value=False).alias("waits"),
-        pl.col("plan").forward_fill().over(_OWNER),
-        pl.col("plan_version").first().over(*_OWNER, "begun").cast(pl.Int32, strict=False).alias("version"),
-        pl.col("overrides").forward_fill().over(*_OWNER, "begun").fill_null(""),
-        pl.col("quantities").forward_fill().over(_OWNER),
-    ).cast(STATES)
+
+
+def stated_overrides(statements: pl.DataFrame) -> pl.DataFrame:
+    """plan, overrides: every pair that a subscription of STATEMENTS may have had, each once."""
+    plans = statements.select(*_OWNER, "plan").drop_nulls().unique()
+    own = statements.filter(pl.col("overrides") != "").select(*_OWNER, "overrides").unique()
+    return own.join(plans, on=_OWNER).select("plan", "overrides").unique()
 
 
 def moments_of(facts: pl.DataFrame) -> pl.DataFrame:

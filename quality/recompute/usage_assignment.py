@@ -90,22 +90,22 @@ where
 """
 
 # Usage that names a customer and no subscription belongs to the one that charges for its meter when it happens; where
-# two do, to nobody. The states of the other subscriptions of the customer, as known by then, decide. A change that
-# waits for a period's end, and a trial, take effect at instants that are not worked out here: such lines are left open.
+# two do, to nobody. The states of the other subscriptions of the customer, as known by then, decide. A trial ends, and
+# a change may wait, for instants that are not worked out here: such lines are left open.
 RIVALS = """
 create table rival_meters as
 select distinct
     held.tenant,
     held.customer,
     held.subscription,
-    state.stated_at,
-    state.received_at,
-    state.known_until,
-    state.waits,
+    state.plan,
+    state.version,
+    state.overrides,
     unnest(list_transform(term.takes, lambda t: t.meter)) as meter,
     cast(max(term.trial) over (partition by held.tenant, held.subscription) as integer) as trial
 from subscriptions as held
-inner join states as state on held.tenant = state.tenant and held.subscription = state.subscription
+inner join (select distinct tenant, subscription, plan, version, overrides from stretches) as state
+    on held.tenant = state.tenant and held.subscription = state.subscription
 inner join charges as term
     on state.plan = term.plan and state.overrides = term.overrides
         and (state.version is null or state.version = term.version)
@@ -161,39 +161,39 @@ rival_states as (
     select
         life.*,
         planned.ended_at is not null and planned.ended_at <= life.time as over,
-        state.stated_at as state_since,
-        state.waits,
-        max(state.stated_at) filter (where not state.waits) over (
-            partition by life.tenant, life.customer, life.subscription, life.meter, life.time, life.known_at, life.rival
-        ) as since
+        state.plan,
+        state.version,
+        state.overrides,
+        state.doubtful
     from lives as life
     inner join holders as planned on life.tenant = planned.tenant and life.rival = planned.subscription
-    inner join states as state
+    inner join stretches as state
         on
             life.tenant = state.tenant
             and life.rival = state.subscription
-            and state.stated_at <= life.time
-            and state.received_at <= life.known_at
-            and (state.known_until is null or state.known_until > life.known_at)
+            and life.known_at = state.known_at
+            and life.time >= state.valid_from
+            and life.time < state.valid_to
     where life.runs
 )
 
 select
     now.tenant, now.customer, now.subscription, now.meter, now.time, now.known_at,
     bool_or(
-        not now.waits and now.state_since = now.since and claimed.meter is not null and not now.over
+        claimed.meter is not null and not now.over
         and (claimed.trial = 0 or now.time >= now.started_at + to_days(claimed.trial + 2))
     ) as claims,
     -- a trial ends with a local day: two days more are more than enough
-    bool_or(now.waits or (claimed.trial > 0 and now.time < now.started_at + to_days(claimed.trial + 2))) as open
+    bool_or(now.doubtful or (claimed.trial > 0 and now.time < now.started_at + to_days(claimed.trial + 2))) as open
 from rival_states as now
 left join rival_meters as claimed
     on
         now.tenant = claimed.tenant
         and now.rival = claimed.subscription
         and now.meter = claimed.meter
-        and now.state_since = claimed.stated_at
-where now.state_since >= now.since
+        and now.plan = claimed.plan
+        and now.version is not distinct from claimed.version
+        and now.overrides = claimed.overrides
 group by all;
 
 create table part_events as

@@ -215,7 +215,7 @@ SITES = {
     ): "meters of catalog documents, by what their formulas say",
     ("quality/recompute/formulas.py", "unique", ("rule",)): "formulas by their number: no tenant data",
     ("quality/recompute/formulas.py", "partition_by", ("formula",)): "rows are parted by formula, none is put together",
-    ("quality/reconciliation.py", "unique", ("overrides", "plan")): "texts of documents, flattened by what they say",
+    ("quality/recompute/states.py", "unique", ("overrides", "plan")): "texts of documents, flattened by what they say",
     (
         "valueverse/services/usage/usage_accounting.py",
         "group_by",

@@ -109,13 +109,35 @@ def test_a_fee_in_advance_of_the_first_period_in_another_zone_is_a_whole_one() -
     assert [amounts for _, amounts in billed(acme)] == [["31.00"], ["31.00"], []]
 
 
+def test_seats_that_are_added_now_are_paid_on_the_plan_that_stays_planned() -> None:
+    fee = {"key": "seats", "unit_amount": "10", "quantity": 4}
+    acme = world(*({"key": key, "period": MONTH, "fees": [fee | {"unit_amount": price}]}
+                   for key, price in (("pro", "28"), ("max", "31"))))  # fmt: skip
+    acme.start("2023-02-01")
+    acme.record("subscription.changed", "2023-02-05", {"subscription": "s1", "plan": "max", "effective": "period_end"})
+    acme.record("subscription.changed", "2023-02-15", {"subscription": "s1", "quantities": {"seats": 6}})
+    assert billed(acme)[:3] == [
+        ("2023-02-02", ["112.00"]),
+        ("2023-03-02", ["84.00", "-56.00", "186.00"]),
+        ("2023-04-02", ["186.00"]),
+    ]
+
+
+TIMINGS = ("in_advance", "in_arrears")
+CHANGES = st.tuples(
+    st.fixed_dictionaries({"effective": st.sampled_from(["now", "period_end"])}),
+    st.sampled_from([{"plan": "pro"}, {"plan": "max"}, {}]),
+    st.sampled_from([{}, *({"quantities": dict.fromkeys(TIMINGS, number)} for number in (0, 2, 7))]),
+).map(lambda parts: parts[0] | parts[1] | parts[2])
+
+
 @st.composite
 def lives(draw: Any) -> World:
     """A subscription on two plans, whose fees in advance and in arrears are the same, through changes and pauses."""
     plans = []
     for key in ("pro", "max"):
         amount = f"{draw(st.integers(1, 90_000)) / 100:.2f}"
-        fees = [{"key": timing, "amount": amount, "timing": timing} for timing in ("in_advance", "in_arrears")]
+        fees = [{"key": timing, "unit_amount": amount, "timing": timing} for timing in TIMINGS]
         trial = {"trial": {"days": draw(st.sampled_from([7, 40]))}} if draw(st.booleans()) else {}
         plans.append({"key": key, "period": draw(st.sampled_from(PERIODS)), "fees": fees} | trial)
     acme = world(*plans)
@@ -127,8 +149,7 @@ def lives(draw: Any) -> World:
         moment += timedelta(hours=draw(st.integers(1, 1_200)) if draw(st.booleans()) else 24 * draw(st.integers(1, 50)))
         kind = draw(st.sampled_from(["changed", "resumed" if paused else "paused"]))
         paused = paused != (kind != "changed")
-        effective = draw(st.sampled_from(["now", "period_end"]))
-        data = {"plan": draw(st.sampled_from(["pro", "max"])), "effective": effective} if kind == "changed" else {}
+        data = draw(CHANGES) if kind == "changed" else {}
         acme.record(f"subscription.{kind}", moment.isoformat(), {"subscription": "s1"} | data)
     moment += timedelta(days=draw(st.integers(1, 60)))
     acme.record("subscription.ended", moment.isoformat(), {"subscription": "s1"})
@@ -139,9 +160,6 @@ def lives(draw: Any) -> World:
 @given(lives())
 def test_what_is_paid_in_advance_comes_to_what_would_be_paid_in_arrears(acme: World) -> None:
     lines = [line for document in acme.documents("2023-01-01", "2026-01-01") for line in document["lines"]]
-    sums = {
-        timing: sum(Decimal(line["amount"]) for line in lines if line["key"] == timing)
-        for timing in ("in_advance", "in_arrears")
-    }
+    sums = {timing: sum(Decimal(line["amount"]) for line in lines if line["key"] == timing) for timing in TIMINGS}
     # Each line is rounded by itself, by half a cent at most.
     assert abs(sums["in_advance"] - sums["in_arrears"]) <= Decimal("0.005") * len(lines)

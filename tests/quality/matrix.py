@@ -106,6 +106,7 @@ def world() -> World:
     _shared(made)
     _held_back(made)
     _moved(made)
+    _planned(made)
     return made
 
 
@@ -225,6 +226,17 @@ def _moved(made: World) -> None:
     )
     more = {"replaces": ends, "received_at": LATE}
     made.add(tenant, "billing.subscription.ended", NOVEMBER + timedelta(days=12), None, **more)
+
+
+def _planned(made: World) -> None:
+    """A change that waits for the period's end, and one now that states another part: December has both."""
+    _priced(made, "planned", "sum", {})
+    made.start("planned", "counted")
+    made.use("planned", "counted", 1)
+    waits = {"plan": "p", "overrides": {"fees": [{"key": "f1", "unit_amount": "9"}]}, "effective": "period_end"}
+    for day, stated in ((4, waits), (12, {"quantities": {"f1": "7"}})):
+        data = {"subscription": "s-counted"} | stated
+        made.add("planned", "billing.subscription.changed", NOVEMBER + timedelta(days=day), data)
 
 
 def _overridden(made: World, tenant: str, charge: dict[str, Any], aggregation: str, chosen: slice) -> None:

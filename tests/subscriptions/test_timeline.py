@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
@@ -249,6 +250,39 @@ def test_a_change_now_takes_the_place_of_one_that_was_planned() -> None:
     _change(world, "2023-02-15", plan="max", effective="period_end")
     _change(world, "2023-02-20", plan="mini")
     assert _plans_over_time(world) == [("pro", "2023-02-10"), ("mini", "2023-02-20")]
+
+
+def test_what_a_change_now_does_not_state_stays_planned() -> None:
+    world = _three_plans()
+    _change(world, "2023-02-15", plan="max", quantities={"seats": 3}, effective="period_end")
+    _change(world, "2023-02-20", quantities={"seats": 7})
+    assert _plans_over_time(world) == [("pro", "2023-02-10"), ("pro", "2023-02-20"), ("max", "2023-03-01")]
+    assert world.timeline().segments["quantities"].to_list() == [None, '{"seats":7}', '{"seats":7}']
+
+
+def test_overrides_of_the_running_plan_are_not_those_of_another_that_is_planned() -> None:
+    world = _three_plans()
+    planned, now = ({"fees": [{"key": "seats", "unit_amount": price}]} for price in "84")
+    _change(world, "2023-02-15", plan="mini", overrides=planned, effective="period_end")
+    _change(world, "2023-02-20", overrides=now)
+    assert world.timeline().segments["overrides"].to_list() == [None, json.dumps(now).replace(" ", ""),
+                                                                 json.dumps(planned).replace(" ", "")]  # fmt: skip
+
+
+def test_what_stays_planned_comes_with_a_plan_that_ends_the_period_earlier() -> None:
+    world = _three_plans()
+    _change(world, "2023-02-15", quantities={"seats": 3}, effective="period_end")
+    _change(world, "2023-02-20", plan="max")
+    assert _plans_over_time(world) == [("pro", "2023-02-10"), ("max", "2023-02-20")]
+    assert world.timeline().segments["quantities"].to_list() == [None, '{"seats":3}']
+
+
+def test_a_refused_change_withdraws_nothing() -> None:
+    world = _three_plans()
+    _change(world, "2023-02-15", plan="max", effective="period_end")
+    _change(world, "2023-02-20", plan="gold", quantities={"seats": 7})
+    assert reasons(world) == ["unknown_plan"]
+    assert _plans_over_time(world) == [("pro", "2023-02-10"), ("max", "2023-03-01")]
 
 
 def test_a_change_now_after_a_planned_one_took_effect_starts_from_it() -> None:

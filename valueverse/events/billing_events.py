@@ -111,7 +111,7 @@ class SubscriptionChanged(BillingEvent):
     effective: Literal["now", "period_end"] | None = Field(
         None,
         description="now (default), or period_end: with the next period. "
-        "A change now withdraws what is planned: state it again.",
+        "A change now withdraws of what is planned the parts that it states; the others stay planned.",
     )
 
 

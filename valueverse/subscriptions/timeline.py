@@ -40,6 +40,10 @@ SUBSCRIPTION_STARTED = "billing.subscription.started"
 CUSTOMER_TYPES = ("billing.customer.created", "billing.customer.updated")
 """Events that make a customer known."""
 _KEY = ["tenant", "subscription"]
+_SCHEDULE = ("every", "unit", "align")
+_PLAN_TERMS = ("plan_version", "catalog_hash", "currency", *_SCHEDULE, "counted_fees")
+"""What the catalog in force says of the plan that an event names."""
+_STATE = ("plan", *_PLAN_TERMS, "overrides", "quantities")
 
 
 @dataclass(frozen=True)
@@ -220,27 +224,15 @@ def _changed(
     facts: pl.DataFrame, plans: pl.DataFrame, started: pl.DataFrame, moves: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """States of every subscription: the started one, then one per change that takes effect."""
-    columns = (
-        "plan",
-        "plan_version",
-        "catalog_hash",
-        "currency",
-        "every",
-        "unit",
-        "align",
-        "overrides",
-        "quantities",
-        "counted_fees",
-    )
-    state = started.select(
-        *_KEY, "timezone", "anchor", "subscription_end", pl.col("subscription_start").alias("from"), *columns
-    )
+    start = pl.col("subscription_start").alias("from")
+    state = started.select(*_KEY, "timezone", "anchor", "subscription_end", start, *_STATE)
     states, refused = [state], []
     rows = facts.filter(pl.col("type") == "billing.subscription.changed").with_columns(
         event_field("subscription"), event_field("plan").alias("new_plan"),
         event_field("overrides").alias("new_overrides"),
         event_field("quantities").alias("new_quantities"), event_field("effective").fill_null("now").alias("effective"),
         number_field("plan_version").cast(pl.Int64).alias("wanted_version"),
+        event_field("plan").is_not_null().alias("names_plan"),
     )  # fmt: skip
     changes, rejected = _about_known(rows, started)
     refused.append(rejected)
@@ -254,11 +246,36 @@ def _changed(
         applied, rejected = _applied(turn.join(_changed_from(turn, state, planned), on=_KEY), plans, moves)
         refused.append(rejected)
         later = applied.filter(pl.col("effective") == "period_end").select(state.columns)
-        now = applied.filter(pl.col("effective") != "period_end").select(state.columns)
-        states.append(now)
-        # What is changed now takes the place of what was planned for the period's end.
-        state, planned = _replaced(state, now), _replaced(planned.join(now, on=_KEY, how="anti"), later)
+        now = applied.filter(pl.col("effective") != "period_end")
+        states.append(now.select(state.columns))
+        state, planned = _replaced(state, states[-1]), _replaced(_still_planned(planned, now), later)
     return pl.concat([*states, planned]), pl.concat(refused)
+
+
+def _still_planned(planned: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
+    """What stays planned after changes that take effect now: the parts that these do not state (decision 1697).
+
+    A version and overrides are of their plan: stated without one, they say nothing of another plan that is planned.
+
+    Args:
+        planned: states that wait for the end of the running period.
+        now: of ``_applied``: the states from now on, with what was stated.
+    """
+    both = planned.join(now, on=_KEY, suffix="_now", maintain_order="left")
+    of_it = pl.col("names_plan") | (pl.col("plan") == pl.col("plan_now"))
+    terms = of_it & ~pl.col("same")
+    stated = (
+        (terms, ("plan", *_PLAN_TERMS)),
+        (of_it & (pl.col("new_overrides").is_not_null() | ~pl.col("same")), ("overrides",)),
+        (pl.col("new_quantities").is_not_null(), ("quantities",)),
+    )
+    restated = both.with_columns(
+        *(pl.when(says).then(f"{name}_now").otherwise(name).alias(name) for says, names in stated for name in names),
+        # The running period ends where a plan with other periods takes over, as for a zone that waits for its end.
+        pl.when("reschedules").then("from_now").otherwise("from").alias("from"),
+    ).select(planned.columns)
+    left = restated.join(now, on=[*_KEY, *_STATE], how="anti", nulls_equal=True)
+    return pl.concat([planned.join(now, on=_KEY, how="anti"), left])
 
 
 def _replaced(state: pl.DataFrame, by: pl.DataFrame) -> pl.DataFrame:
@@ -281,10 +298,8 @@ def _applied(turn: pl.DataFrame, plans: pl.DataFrame, moves: pl.DataFrame) -> tu
     wanted = target.select("tenant", pl.col("new_plan").alias("plan"), "wanted_version", "time")
     found = with_plan(wanted, plans)
     moved = target.with_columns(
-        *(
-            pl.when("same").then(pl.col(name)).otherwise(found[name]).alias(name)
-            for name in ("plan_version", "catalog_hash", "currency", "every", "unit", "align", "counted_fees")
-        ),
+        *(pl.when("same").then(pl.col(name)).otherwise(found[name]).alias(name) for name in _PLAN_TERMS),
+        (~pl.col("same") & pl.any_horizontal(pl.col(name) != found[name] for name in _SCHEDULE)).alias("reschedules"),
         pl.when("same").then(pl.coalesce("new_overrides", "overrides")).otherwise("new_overrides").alias("overrides"),
         pl.coalesce("new_quantities", "quantities").alias("quantities"),
     ).with_columns(uncounted(pl.col("new_quantities")).alias("uncounted"))

@@ -12,7 +12,7 @@ select held.*
 from holders as held
 where
     (held.tenant, held.subscription) in (
-        select (tenant, subscription) from states group by tenant, subscription having count(*) = 1
+        select (tenant, subscription) from statements group by tenant, subscription having count(*) = 1
     )
     and (held.tenant, held.subscription) not in (
         select (tenant, subscription) from moments where kind in ('paused', 'resumed', 'changed')

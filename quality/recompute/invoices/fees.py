@@ -57,7 +57,7 @@ with
 
 single as (
     select tenant, subscription
-    from states
+    from statements
     group by tenant, subscription
     having count(*) = 1
 ),
@@ -66,7 +66,7 @@ expected as (
     select distinct period.tenant, period.cell, period.keys, term.charge
     from closed_periods as period
     inner join single using (tenant, subscription)
-    inner join states as state using (tenant, subscription)
+    inner join statements as state using (tenant, subscription)
     inner join charges as term
         on
             period.catalog_hash = term.catalog_hash

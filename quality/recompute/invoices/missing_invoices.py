@@ -14,7 +14,7 @@ with
 
 settled as (
     select tenant, subscription
-    from states
+    from statements
     group by tenant, subscription
     having count(*) = 1
 ),
@@ -57,7 +57,7 @@ drawn as (
     from holders as held
     inner join settled on held.tenant = settled.tenant and held.subscription = settled.subscription
     inner join known on held.tenant = known.tenant and held.subscription = known.subscription
-    inner join states as state on held.tenant = state.tenant and held.subscription = state.subscription
+    inner join statements as state on held.tenant = state.tenant and held.subscription = state.subscription
     inner join calendars as calendar
         on
             held.tenant = calendar.tenant

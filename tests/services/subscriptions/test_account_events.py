@@ -250,6 +250,19 @@ def test_what_was_voided_can_be_stated_again_under_another_id(
     assert [(one.event["id"], one.known) for one in planned()] == [(one.event["id"], True) for one in again]
 
 
+def test_a_mistake_in_a_change_now_is_about_the_plan_that_runs_and_not_the_planned_one(
+    home: Settings, tmp_path: Path, account: Callable[[], Account]
+) -> None:
+    planned = {"plan": "basic", "effective": "period_end"}
+    change_subscription(account(), "s1", on="2024-03-05", fields=planned).deliver(
+        Settings(home=home.home, external_landing=tmp_path)
+    )
+    for effective, plan in (("now", "pro"), ("period_end", "basic")):
+        fields = {"quantities": {"seat": "4"}, "effective": effective}
+        with pytest.raises(RefusalError, match=f"the plan '{plan}' has no fee 'seat'"):
+            change_subscription(account(), "s1", on="2024-03-06", fields=fields)
+
+
 def test_an_unknown_tenant_is_refused_with_the_nearest_one(home: Settings, tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="'acm': did you mean 'acme'"):
         read_account(Lake(home.lake_url), tmp_path, "acm", NOW)

@@ -85,6 +85,8 @@ def change(  # noqa: PLR0913, PLR0917 - the options of the public contract
 ) -> None:
     """Change plan, version or quantities of a subscription, prorated or with the next period.
 
+    A prorated change withdraws of one that is planned with the next period the parts that it states, and no others.
+
     [dim]valueverse subscriptions change s1 --tenant acme --plan pro --on 2024-01-05 --preview[/dim]
     """
     from valueverse.services.subscriptions.account_events import change_subscription, read_quantities

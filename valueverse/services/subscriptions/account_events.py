@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -27,7 +28,6 @@ from valueverse.subscriptions import build_timeline, event_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from valueverse.platform.lake import Lake
@@ -355,9 +355,18 @@ def _customer_hint(account: Account, event: dict[str, Any]) -> tuple[str, str | 
     return f"the tenant {tenant!r} has no customer {customer!r}{hint.ending} ({create})", hint.name
 
 
+def _plan_of(account: Account, event: dict[str, Any]) -> str:
+    """The plan that an event names, or else the one that it changes: the one at its time, or what is planned."""
+    data = event["data"]
+    held = account.timeline.segments.filter(pl.col("subscription") == data["subscription"])
+    if data.get("effective") != "period_end":
+        held = held.filter(pl.col("from") <= datetime.fromisoformat(event["time"]))
+    running = held["plan"].tail(1).to_list()
+    return str(data.get("plan") or (running or [account.subscription(data["subscription"])["plan"]])[0])
+
+
 def _plan_hint(account: Account, event: dict[str, Any]) -> tuple[str, str | None]:
-    data, plans = event["data"], account.history.plans
-    plan = data.get("plan") or account.subscription(data["subscription"])["plan"]
+    data, plans, plan = event["data"], account.history.plans, _plan_of(account, event)
     own = plans.filter(pl.col("plan") == plan)
     version = data.get("plan_version")
     versions = own if version is None else own.filter(pl.col("version") == version)
@@ -378,8 +387,7 @@ def _plan_hint(account: Account, event: dict[str, Any]) -> tuple[str, str | None
 
 
 def _fee_hint(account: Account, event: dict[str, Any]) -> tuple[str, str | None]:
-    data = event["data"]
-    plan = data.get("plan") or account.subscription(data["subscription"])["plan"]
+    data, plan = event["data"], _plan_of(account, event)
     counted = account.history.plans.filter(pl.col("plan") == plan)["counted_fees"].explode().drop_nulls().unique()
     unknown = next((name for name in data["quantities"] if name not in set(counted)), next(iter(data["quantities"])))
     hint = did_you_mean(unknown, counted.to_list())

@@ -3458,7 +3458,7 @@ export interface components {
             quantities?: {
                 [key: string]: string;
             } | null;
-            /** @description now (default), or period_end: with the next period. A change now withdraws what is planned: state it again. */
+            /** @description now (default), or period_end: with the next period. A change now withdraws of what is planned the parts that it states; the others stay planned. */
             effective?: ("now" | "period_end") | null;
             /** @description When it takes effect: a local date or an instant (RFC 3339); the beginning of today by default. */
             on?: string | null;
