@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,21 +16,39 @@ from tests.services.billing.test_journal_step import booked, world
 from tests.support.journal import document, line
 from tests.support.people import entries_of
 from tests.support.warehouse_billing import run
+from valueverse.cli import main
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from valueverse.platform.settings import Settings
 
 BEAN_CHECK = str(Path(sys.executable).with_name("bean-check"))
 
 
-def ledger(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "valueverse", "ledger", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **(environment or {})},
-    )
+@dataclass(frozen=True)
+class Done:
+    """The exit code of a command, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """``valueverse ledger ARGUMENTS``, on the warehouse of the environment that is given."""
+
+    def called(*arguments: str, environment: dict[str, str] | None = None) -> Done:
+        for name, value in (environment or {}).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["valueverse", "ledger", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Done(int(end.value.code or 0), *capsys.readouterr())
+
+    return called
 
 
 def accepts(path: Path) -> bool:
@@ -38,7 +56,7 @@ def accepts(path: Path) -> bool:
     return done.returncode == 0 and done.stdout + done.stderr == ""
 
 
-def test_documents_alone_make_a_ledger_that_bean_check_accepts(tmp_path: Path) -> None:
+def test_documents_alone_make_a_ledger_that_bean_check_accepts(tmp_path: Path, ledger: Callable[..., Done]) -> None:
     source, out = tmp_path / "invoices.ndjson", tmp_path / "out.beancount"
     one = document(1, [line(3100, "2024-02-01", "2024-03-01")], tax=100) | {"customer": "line\u2028separator & Söhne"}
     source.write_text(json.dumps(one, ensure_ascii=False) + "\n\n", encoding="utf-8")
@@ -60,7 +78,9 @@ def test_documents_alone_make_a_ledger_that_bean_check_accepts(tmp_path: Path) -
         (["export", "--from-documents", "FILE", "--timezone", "Mars/Olympus"], "unknown_timezone"),
     ],
 )
-def test_what_cannot_be_exported_is_refused_in_one_sentence(arguments: list[str], code: str, tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_refused_in_one_sentence(
+    arguments: list[str], code: str, tmp_path: Path, ledger: Callable[..., Done]
+) -> None:
     odd = tmp_path / "odd.ndjson"
     odd.write_text('{"number": 7}\n', encoding="utf-8")
     paths = {"FILE": str(odd), "MISSING": str(tmp_path / "missing")}
@@ -71,7 +91,9 @@ def test_what_cannot_be_exported_is_refused_in_one_sentence(arguments: list[str]
 
 
 @pytest.mark.integration
-def test_the_journal_of_the_warehouse_is_exported_and_checked(settings: Settings, tmp_path: Path) -> None:
+def test_the_journal_of_the_warehouse_is_exported_and_checked(
+    settings: Settings, tmp_path: Path, ledger: Callable[..., Done]
+) -> None:
     run(world(), settings)
     booked(settings, world())
     out = tmp_path / "journal.beancount"
@@ -90,7 +112,9 @@ def test_the_journal_of_the_warehouse_is_exported_and_checked(settings: Settings
 
 
 @pytest.mark.integration
-def test_a_payment_that_is_not_booked_yet_is_named_by_the_check(settings: Settings) -> None:
+def test_a_payment_that_is_not_booked_yet_is_named_by_the_check(
+    settings: Settings, ledger: Callable[..., Done]
+) -> None:
     run(world(), settings)
     booked(settings, world())
     company = world()
