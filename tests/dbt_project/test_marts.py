@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.billing_rows import TENANTS, release, seed
+from tests.support.billing_rows import TENANTS, money_in, release, seed
 from tests.support.publishing import dbt, refused_dbt, start_dbt
 from valueverse.platform.warehouse import connect
 from valueverse.services.marts.attempts import Attempts
@@ -24,9 +24,16 @@ MARTS = {
     "dim_tenant": "tenant_id",
     "dim_customer": "customer_key",
     "dim_plan": "plan_key",
+    "dim_subscription": "subscription_key",
     "fct_usage_daily": "usage_date",
     "fct_invoice": "invoice_number",
     "fct_invoice_line": "invoice_number, line_no",
+    "fct_invoice_tax": "invoice_number, position_no",
+    "fct_invoice_discount": "invoice_number, position_no",
+    "fct_credit_use": "invoice_number, position_no",
+    "fct_payment": "entry_id, posting_no",
+    "fct_receivables_aging": "aging_month, invoice_number",
+    "fct_wallet_roll_forward": "wallet_key, wallet_month",
     "fct_journal": "entry_id, posting_no",
     "fct_revenue_schedule": "invoice_number, revenue_month",
     "fct_commitment": "commit_id",
@@ -57,6 +64,7 @@ class Story:
 def story(module_settings: Settings) -> Story:
     built_story = Story(module_settings)
     seed(module_settings)
+    money_in(module_settings)
     release(module_settings)
 
     built_story.build_output = dbt(module_settings, "build")
@@ -114,6 +122,22 @@ def test_amounts_are_published_in_minor_and_major_units(story: Story) -> None:
             "'acme' order by 3"
         ).fetchall()
     assert rows == [(7112, "71.12", "2023-10-01"), (7112, "71.12", "2023-11-01")]
+
+
+def test_what_is_owed_is_what_was_invoiced_less_what_was_paid(story: Story) -> None:
+    with connect(story.settings, "builder") as connection:
+        aging = connection.execute(
+            "select as_of::text, due_on::text, days_overdue, age_bucket, outstanding::text "
+            "from marts.fct_receivables_aging where tenant_id = 'acme'"
+        ).fetchall()
+        paid = connection.execute("select amount::text from marts.fct_payment where tenant_id = 'acme'").fetchall()
+        held = connection.execute(
+            "select opening_minor, purchased_minor, used_minor, closing::text from marts.fct_wallet_roll_forward "
+            "where tenant_id = 'acme'"
+        ).fetchall()
+    assert aging == [("2023-11-30", "2023-11-01", 29, "1_to_30", "21.12")]
+    assert paid == [("50.00",)]
+    assert held == [(0, 2000, 0, "20.00")]
 
 
 def test_a_slice_that_vanished_at_the_source_vanishes_from_the_mart(story: Story) -> None:

