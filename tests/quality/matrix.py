@@ -107,6 +107,7 @@ def world() -> World:
     _held_back(made)
     _moved(made)
     _planned(made)
+    _taken_back(made)
     return made
 
 
@@ -226,6 +227,17 @@ def _moved(made: World) -> None:
     )
     more = {"replaces": ends, "received_at": LATE}
     made.add(tenant, "billing.subscription.ended", NOVEMBER + timedelta(days=12), None, **more)
+
+
+def _taken_back(made: World) -> None:
+    """Cells of a matrix, one of which is below 0 and has no price."""
+    price = {"model": "matrix", "dimensions": ["region"], "cells": [{"region": "eu", "unit": "2"}]}
+    tenant = "cell-taken-back"
+    made.add(tenant, "billing.catalog.published", NOVEMBER - timedelta(days=300), catalog(price, "sum"))
+    made.start(tenant, "less")
+    for day, region, n in ((1, "eu", "9"), (2, "us", "-3"), (31, "us", "-3"), (32, "eu", "4")):
+        data = {"n": n, "region": region}
+        made.add(tenant, "used", NOVEMBER + timedelta(days=day), data, subject="less", customer="less")
 
 
 def _planned(made: World) -> None:

@@ -141,3 +141,12 @@ def test_a_cell_is_paid_for_the_prorated_part_of_its_events() -> None:
     price = {"model": "matrix", "dimensions": ["region"], "cells": [{"region": "eu", "unit": "2"}]}
     events = [{"value": "10", "prorated": "4", "dimensions": {"region": "eu"}}]
     assert answered({"price": price, "events": events}) == "8"
+
+
+def test_what_one_cell_takes_back_is_not_taken_off_the_others() -> None:
+    price = {"model": "matrix", "dimensions": ["region"], "cells": [{"region": "eu", "unit": "1"}]}
+    events = [{"value": value, "dimensions": {"region": region}} for value, region in (("5", "eu"), ("-3", "us"))]
+    assert answered({"price": price | {"default_unit": "10"}, "events": events}) == "5"
+    assert answered({"price": price, "events": events}) == "5"
+    assert answered({"price": price, "events": [*events, {"value": "4", "dimensions": {"region": "eu"}}],
+                     "included": "6"}) == "3"  # fmt: skip

@@ -230,12 +230,13 @@ def amount_of(line: Document, quantity: Fraction, paid: Fraction | None = None) 
 
 
 def matrix(price: Document, events: list[Document]) -> Fraction:
-    total = ZERO
+    cells: dict[tuple[str, ...], Fraction] = {}
     for event in events:
-        place = {name: str(event.get("dimensions", {}).get(name)) for name in price["dimensions"]}
-        cell = next((c for c in price["cells"] if all(str(c[name]) == place[name] for name in place)), None)
-        total += number(event["value"]) * number(cell["unit"] if cell else price["default_unit"])
-    return total
+        place = tuple(str(event.get("dimensions", {}).get(name)) for name in price["dimensions"])
+        cells[place] = cells.get(place, ZERO) + number(event["value"])
+    units = {tuple(str(cell[name]) for name in price["dimensions"]): cell["unit"] for cell in price["cells"]}
+    paid = ((place, max(value, ZERO)) for place, value in cells.items())
+    return sum((value * number(units.get(place, price.get("default_unit"))) for place, value in paid), ZERO)
 
 
 def bounded(line: Document, amount: Fraction) -> Fraction:

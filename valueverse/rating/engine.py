@@ -252,8 +252,8 @@ def _dynamic(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
     """Amounts of matrix lines.
 
-    A cell is one quantity, however many events it comes from: it is converted and rounded as a whole, and included
-    units go to the cells in the order of their labels.
+    A cell is one quantity, however many events it comes from: it is converted and rounded as a whole, prices as 0 where
+    it is below (billing.md: clamped at 0), and included units go to the cells in the order of their labels.
     """
     own = (
         events.join(rows.select("line"), on="line", how="semi", maintain_order="left")
@@ -273,9 +273,11 @@ def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.Da
         pl.col("unit").alias("default_unit"),
     )
     cells = pl.concat([own, alone]).join(rows.select("line", *terms), on="line", maintain_order="left")
-    parts = after_included(with_priced_units(cells, value="value")).join(
-        book.cells, on=["charge", "dimensions"], how="left"
+    below = pl.col("value") < 0
+    units = with_priced_units(cells, value="value").with_columns(
+        pl.when(below).then(EXACT_ZERO).otherwise("value").alias("value")
     )
+    parts = after_included(units).join(book.cells, on=["charge", "dimensions"], how="left")
     amount = pl.col("value") * pl.coalesce("unit", "default_unit")
     unpriced = amount.is_null() & (pl.col("value") != 0)
     found = (

@@ -144,16 +144,19 @@ from part_events
 where carried is not null and quantity_of(carried) is not null
 group by line_id, term;
 
+-- a cell is a quantity: below 0 it is priced as none
 create view cell_amounts as
 select
     line.line_id,
     line.term,
     sum(times(
-        priced_units(part.quantity, line.divide_by, line.multiply_by, line.convert_round),
+        priced_units(
+            greatest(part.quantity, 0::hugeint), line.divide_by, line.multiply_by, line.convert_round
+        ),
         units(coalesce(list_filter(line.cells, lambda c: c.label = part.part)[1].unit, line.unit))
     )) as amount,
     bool_or(
-        part.quantity <> 0
+        part.quantity > 0
         and coalesce(list_filter(line.cells, lambda c: c.label = part.part)[1].unit, line.unit) is null
     ) as unpriced
 from billable as line

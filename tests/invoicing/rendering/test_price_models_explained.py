@@ -162,6 +162,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str], str, list[tuple[str, str]
         [
             ("2 of region asia, size s at 2.00 each", "4.00 USD"),
             ("3 of region eu, size s at 0.50 each", "1.50 USD"),
+            ("\N{MINUS SIGN}1 of region us, size s: 0 at 0.50 each", "0.00 USD"),
         ],
     ),
     "dynamic": (
@@ -252,7 +253,8 @@ def explained() -> dict[str, ExplainedLine]:
     plan = {"key": "pro", "period": {"align": "calendar"}, "charges": charges}
     world = World({"currency": "USD", "meters": meters, "plans": [plan]})
     world.start("2024-01-01")
-    world.use("2024-01-05", "matrix", "2", dimensions='{"region":"asia","size":"s"}')
+    for region, value in (("asia", "2"), ("us", "-1")):
+        world.use("2024-01-05", "matrix", value, dimensions=f'{{"region":"{region}","size":"s"}}')
     world.use("2024-01-05", amount_meter_key("dynamic_by_event", "cost"), "7.25")
     world.use("2024-01-05", "seats", "12")
     for case, (_, _, usage, *_) in CASES.items():

@@ -275,8 +275,9 @@ class AmountRows:
             what = self._prices.dimensions(dict(zip(price.dimensions, place, strict=True)))
             of = "" if place[0] is None else "of "
             text = f"{self._prices.number(quantity)} {of}{what}"
-            priced = f"{text}: {self._prices.number(units)}" if charge.convert else text
-            rows.append((f"{priced} at {self._each(asked, unit)}", units * asked))
+            paid = max(units, Decimal(0))
+            priced = f"{text}: {self._prices.number(paid)}" if charge.convert or paid != units else text
+            rows.append((f"{priced} at {self._each(asked, unit)}", paid * asked))
         rest = rows[MOST_SHOWN:]
         total = sum((amount for _, amount in rest), Decimal(0))
         return rows[:MOST_SHOWN] + ([(counted(len(rest), "more combination"), total)] if rest else [])
