@@ -32,6 +32,8 @@ MARTS = {
     "fct_invoice_discount": "invoice_number, position_no",
     "fct_credit_use": "invoice_number, position_no",
     "fct_payment": "entry_id, posting_no",
+    "fct_mrr_movement": "customer_key, mrr_month",
+    "agg_retention_cohort": "cohort_month, mrr_month",
     "fct_receivables_aging": "aging_month, invoice_number",
     "fct_wallet_roll_forward": "wallet_key, wallet_month",
     "fct_journal": "entry_id, posting_no",

@@ -126,7 +126,11 @@ def _value(run: Callable[..., object], tenant: str) -> None:
         "'2023-12-01T00:00:00Z', 50, 10, 'none', 10, 'USD', '2023-12-02T00:00:00Z', '2024-01-01T00:00:00Z')",
         [tenant, f"proposal {secret_of(tenant)}", commit, hashed, customer, f"subscription {secret_of(tenant)}"],
     )
-    for metric, currency, value in (("billing.invoiced_net", "USD", "71.12"), ("usage.tokens", None, "15373.4")):
+    for metric, currency, value in (
+        ("billing.invoiced_net", "USD", "71.12"),
+        ("billing.contracted_mrr", "USD", "25"),
+        ("usage.tokens", None, "15373.4"),
+    ):
         run(
             "insert into value.metric values (%s, %s, %s, '2023-11-01', %s, %s, '2023-12-01T00:00:00Z')",
             [tenant, metric, customer, currency, value],

@@ -22,6 +22,7 @@ from valueverse.invoicing.lineage import (
     usage_by_charge,
     used_days,
 )
+from valueverse.invoicing.lines.fees import full_fees
 from valueverse.invoicing.periods.billing_periods import closing_within, last_close, next_close, running_period
 from valueverse.invoicing.prior_state import PriorState
 from valueverse.invoicing.rules import OF_CLOSE, RULES_VERSION
@@ -46,6 +47,7 @@ __all__ = [
     "closing_within",
     "corrected_amounts",
     "derive_prior_state",
+    "full_fees",
     "issued_invoices",
     "known_at_of_tenant",
     "last_close",

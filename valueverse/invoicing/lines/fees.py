@@ -24,9 +24,14 @@ PLANNED_END = pl.min_horizontal("full_to", "planned_end")
 """Where a stretch would have ended as planned when it began: its period's end, or the end stated at the start."""
 
 
-def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFrame:
-    """One row per stretch and fee of this timing, with ``full_amount``: the fee for one whole period."""
-    joined = stretches.join(terms.fees.filter(pl.col("timing") == timing), on="terms")
+def full_fees(stretches: pl.DataFrame, fees: pl.DataFrame) -> pl.DataFrame:
+    """One row per stretch and fee, with ``full_amount``: the fee for one whole period, null where it is out of range.
+
+    Args:
+        stretches: terms, currency, quantities and more.
+        fees: PLAN_FEES.
+    """
+    joined = stretches.join(fees, on="terms")
     # A seat count stated by the subscription wins over the plan's; JSON paths are constants in Polars, hence one per
     # fee.
     stated = [
@@ -40,6 +45,10 @@ def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFra
         .otherwise(times(pl.col("unit_amount"), pl.col("quantity")))
         .alias("full_amount")
     ).drop("decimals")
+
+
+def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFrame:
+    return full_fees(stretches, terms.fees.filter(pl.col("timing") == timing))
 
 
 def _lines(rows: pl.DataFrame, sign: int = 1) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from valueverse.platform.stores.value_store import METRICS_OF_LINES, lines_servi
 from valueverse.services.instants import read_month
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions import build_timeline
-from valueverse.value.realisation import cost_sources, subscription_sources, usage_sources
+from valueverse.value.realisation import cost_sources, recurring_sources, subscription_sources, usage_sources
 
 if TYPE_CHECKING:
     from datetime import date
@@ -77,6 +77,9 @@ class Drilldown:
         elif metric == "billing.active_customers":
             held = subscription_sources(self._timeline, customer, month)
             kind, rows = "subscriptions", [{"subscription": one} for one in held]
+        elif metric == "billing.contracted_mrr":
+            fees = recurring_sources(self._timeline, self._history, customer, month).iter_rows(named=True)
+            kind, rows = "subscriptions", [row | {"value": plain(row["value"])} for row in fees]
         return None if rows is None else (kind, len(rows), rows[: self.limit])
 
     def _events(self, meter: str, month: date) -> dict[str, tuple[int, list[dict[str, Any]]]]:
@@ -112,10 +115,16 @@ class Drilldown:
         return Lake(self.records.settings.lake_url)
 
     @cached_property
+    def _facts(self) -> pl.DataFrame:
+        return self._lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == self.records.tenant).collect()
+
+    @cached_property
+    def _history(self) -> CatalogHistory:
+        return CatalogHistory.from_facts(self._facts, self._known_at)
+
+    @cached_property
     def _timeline(self) -> Timeline:
-        facts = self._lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == self.records.tenant).collect()
-        history = CatalogHistory.from_facts(facts, self._known_at)
-        return build_timeline(facts, history.plans, self._known_at)
+        return build_timeline(self._facts, self._history.plans, self._known_at)
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from valueverse.subscriptions import Timeline, build_timeline
 from valueverse.value.realisation import (
     active_customers,
     billing_metrics,
+    contracted_mrr,
     cost_to_serve,
     months_of,
     recorded_costs,
@@ -201,6 +202,7 @@ def _metrics(context: TrackingContext, usage: pl.LazyFrame, months: list[date]) 
             used,
             billing_metrics(in_major, months),
             active_customers(timeline.segments, timeline.tenants, months),
+            contracted_mrr(timeline, context.history, months),
             cost_to_serve(timeline.adjustment_events, timeline.tenants, used, months),
         ]
     )

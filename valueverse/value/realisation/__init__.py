@@ -32,6 +32,7 @@ from valueverse.value.realisation.proposals import (
     proposal_states,
     start_of_day,
 )
+from valueverse.value.realisation.recurring import contracted_mrr, recurring_sources
 from valueverse.value.realisation.sources import assumed_inputs, run_inputs
 from valueverse.value.realisation.supersession import Agreed, conflicting_commit, takeover_months
 from valueverse.value.realisation.variance import explain_variance
@@ -51,6 +52,7 @@ __all__ = [
     "billing_metrics",
     "check_columns",
     "conflicting_commit",
+    "contracted_mrr",
     "cost_sources",
     "cost_to_serve",
     "explain_output",
@@ -64,6 +66,7 @@ __all__ = [
     "outcome_charges",
     "proposal_states",
     "recorded_costs",
+    "recurring_sources",
     "registered_metrics",
     "repeated_cases",
     "run_cases",

@@ -1,8 +1,8 @@
 """Metrics that a value model can bind to, per tenant, customer and month, from what the platform knows.
 
 ``usage.<meter>``, ``billing.invoiced_net``, ``billing.mrr``, ``billing.cost_to_serve``, ``billing.active_customers``
-(value-models.md), and beside them ``billing.outcome_fees``. Exact decimals throughout; a model makes floats of them
-when it binds them.
+(value-models.md), and beside them ``billing.outcome_fees``; ``billing.contracted_mrr`` is in ``recurring``.
+Exact decimals throughout; a model makes floats of them when it binds them.
 """
 
 from __future__ import annotations
