@@ -233,6 +233,16 @@ def test_a_dynamic_charge_bills_no_amount_of_an_event_that_its_meter_does_not_co
     assert (line["amount"], line["quantity"], line["event_count"]) == ("2.00", "1", 1)
 
 
+def test_a_meter_that_reads_the_amount_itself_leaves_events_without_it_out() -> None:
+    acme = world(charge(price={"model": "dynamic", "amount": "cost"}))
+    catalog = json.loads(acme.facts[0]["data"])
+    catalog["meters"][0]["value"] = "cost"
+    acme.facts[0]["data"] = json.dumps(catalog)
+    acme.start("2024-01-01")
+    (line,) = _carried(acme, [("eu", "1", "2.00"), ("eu", "9", None)])["lines"]
+    assert (line["amount"], line["quantity"], line["event_count"]) == ("2.00", "2", 1)
+
+
 def test_an_override_cannot_make_a_price_read_another_amount() -> None:
     acme = world(charge(price={"model": "dynamic", "amount": "cost"}))
     acme.start("2024-01-01", overrides={"charges": [{"key": "use", "price": {"model": "dynamic", "amount": "other"}}]})
