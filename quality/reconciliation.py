@@ -176,16 +176,18 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
     for statement in (events.VERSIONS, STRETCHES, lines.LINES, DAYS):
         connection.execute(statement)
     formulas.register_values(connection, question.billed["meters"])
+    priced_by = question.billed["charges"]["model"].unique().to_list()
+    bucketed = (buckets.BUCKETS, buckets.BUCKET_VALUES) if "bucketed" in priced_by else (buckets.NO_BUCKETS,)
     for statement in (
         events.READINGS, usage_assignment.TAKEN, usage_assignment.RIVALS,
         quantities.QUANTITIES, quantities.BY_DAYS, quantities.PARTS,
-        buckets.BUCKETS, pricing.CONVERTED, buckets.BUCKET_VALUES, pricing.TO_PRICE, tiers.TIERS, models.EVENT_PRICES,
+        pricing.CONVERTED, *bucketed, pricing.TO_PRICE, tiers.TIERS, *models.event_prices(priced_by),
     ):  # fmt: skip
         connection.execute(statement)
     formulas.register_amounts(connection, pricing.FORMULAS, "formula_amounts")
     for statement in (
-        pricing.BY_QUANTITY, pricing.PRICED, missing_invoices.MISSING_CELLS, corrections.LATER_CELLS,
-        cell_comparison.LINE_CELLS,
+        pricing.BY_QUANTITY, pricing.PRICED, missing_invoices.MISSING_CELLS,
+        *corrections.judged(question.billed), corrections.LATER_CELLS, cell_comparison.LINE_CELLS,
         cell_comparison.USAGE_CELLS, cell_comparison.COUNT_CELLS, fees.FEE_CELLS, fees.LINE_COUNT_CELLS,
     ):  # fmt: skip
         connection.execute(statement)

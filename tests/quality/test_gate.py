@@ -86,6 +86,7 @@ BREAKERS = {
     ],
     "coupon_is_spread_over_its_lines_in_proportion": [
         "update billing.invoice_line set discount_minor = 100 where tenant_id = 'birch'",
+        "delete from billing.invoice_discount where tenant_id = 'birch'",
         (
             "insert into billing.invoice_discount (tenant_id, invoice_id, position, key, origin, amount_minor) "
             "select tenant_id, invoice_id, 1, 'tenth', 'x', 200 from billing.invoice where tenant_id = 'birch'"
@@ -95,7 +96,7 @@ BREAKERS = {
     "invoice_credits_add_up": [
         (
             "insert into billing.invoice_credit (tenant_id, invoice_id, position, kind, key, origin, amount_minor) "
-            "select tenant_id, invoice_id, 1, 'wallet', 'w', 'x', 5 from billing.invoice where tenant_id = 'birch'"
+            "select tenant_id, invoice_id, 3, 'wallet', 'w', 'x', 5 from billing.invoice where tenant_id = 'birch'"
         )
     ],
     "journal_entries_balance": [

@@ -5,6 +5,44 @@ What subscriptions went through that these do not follow is left to the rules of
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import polars as pl
+
+
+def judged(billed: Mapping[str, pl.DataFrame]) -> Iterator[str]:
+    """The tables of what such lines come to; without rows, and so without time to plan, where none was billed."""
+    for booked, name, none, query in (
+        ("corrections", "judged_corrections", _NO_CORRECTIONS, _CORRECTIONS),
+        ("committed", "judged_minimums", _NO_MINIMUMS, _MINIMUMS),
+        ("outcomes", "judged_outcomes", _NO_OUTCOMES, _OUTCOMES),
+    ):
+        yield f"create table {name} as {none if billed[booked].is_empty() else query}"
+
+
+_NO_CORRECTIONS = """
+select
+    tenant, billed_by, line_no, charge, cell, null::hugeint as amount_due, null::hugeint as amount_booked,
+    null::hugeint as quantity_due, null::hugeint as quantity_booked
+from corrected
+where false
+"""
+_NO_MINIMUMS = """
+select tenant, invoice_id, cell, null::hugeint as due, null::hugeint as booked
+from committed_periods
+where false
+"""
+_NO_OUTCOMES = """
+select
+    tenant, billed_by, line_no, charge, cell, null::hugeint as proposed, null::hugeint as booked,
+    null::hugeint as fee, null::boolean as agrees, null::hugeint as fee_due
+from outcomes
+where false
+"""
+
 # Subscriptions with one start and no other event, and those that ended beside them.
 LATER = """
 create table plain_holders as
@@ -105,8 +143,7 @@ from committed_periods as period
 left join currencies as currency on period.currency = currency.currency;
 """
 
-LATER_CELLS = """
-create table judged_corrections as
+_CORRECTIONS = """
 select
     changed.tenant,
     changed.billed_by,
@@ -127,9 +164,10 @@ where
     -- The line of a charge that nothing had used: whether a split has usage now, which takes its place, is not asked.
     and not (own.unused and len(own.splits) > 0 and own.dimensions = '{}')
 qualify count(*) over (partition by line_id) = 1;
+"""
 
--- In-advance fees of a period are on the invoice before; they count with what they came to.
-create table judged_minimums as
+# In-advance fees of a period are on the invoice before; they count with what they came to.
+_MINIMUMS = """
 with
 
 begun as (
@@ -188,8 +226,9 @@ where
     -- the days after an end are given back
     and period.period_to = days.full_to
     and coalesce(begun.plain, true);
+"""
 
-create table judged_outcomes as
+_OUTCOMES = """
 select
     line.tenant,
     line.billed_by,
@@ -218,7 +257,9 @@ left join (
 ) as contract
     on line.tenant = contract.tenant and line.billed_by = contract.billed_by and line.line_no = contract.line_no
 group by all;
+"""
 
+LATER_CELLS = """
 create view later_cells as
 select tenant, 'correction:' || charge as check_name, cell, amount_due as expected, amount_booked as actual
 from judged_corrections

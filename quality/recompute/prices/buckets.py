@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+NO_BUCKETS = """
+create view bucket_values as
+select
+    line_id,
+    term,
+    null::bigint as bucket,
+    null::hugeint as value,
+    inner_prices[1].price as price,
+    inner_prices[1].commitment as commitment,
+    inner_prices[1].overage_factor as overage_factor,
+    inner_prices[1].true_up as true_up
+from billable
+where false
+"""
+"""Instead of BUCKETS and BUCKET_VALUES where no charge is priced by them: neither then takes time to plan."""
+
 # Clocks move by quarters of an hour: a bucket is the quarters that share a local hour (or day) and a distance from UTC.
 BUCKETS = """
 create table buckets as

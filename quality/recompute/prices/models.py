@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-EVENT_PRICES = """
--- a percentage with parts per event, where the meter adds its events up: each event in the order of time
-create view event_amounts as
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+
+def event_prices(models: Collection[str]) -> Iterator[str]:
+    """The views of what lines come to by the price models that look at more than a quantity.
+
+    A model that no charge has gives a view without rows: to plan the whole one takes as long without lines as with
+    them, and each is part of the plan of all prices, of which planning is most of a small month's time.
+
+    Args:
+        models: Names of the price models that charges of the month's catalogs have.
+    """
+    for model, views in _VIEWS.items():
+        for name, none, query in views:
+            yield f"create view {name} as {query if model in models else none}"
+
+
+# A percentage with parts per event, where the meter adds its events up: each event in the order of time.
+_EVENTS = """
 with
 
 numbered as (
@@ -108,10 +127,11 @@ select
         units(coalesce(min_per_event, '-99999999999999999999'))
     ) else 0::hugeint end) as amount
 from priced
-group by line_id, term;
+group by line_id, term
+"""
 
--- of a meter that does not add up, or without events: the quantity is one event
-create view single_events as
+# Of a meter that does not add up, or without events: the quantity is one event.
+_SINGLE = """
 select
     line_id,
     term,
@@ -136,16 +156,18 @@ select
         )
     end as amount
 from billable
-where model = 'percentage';
+where model = 'percentage'
+"""
 
-create view carried_amounts as
+_CARRIED = """
 select line_id, term, cast(sum(units(quantity_of(carried))) as hugeint) as amount
 from part_events
 where carried is not null and quantity_of(carried) is not null
-group by line_id, term;
+group by line_id, term
+"""
 
--- a cell is a quantity: below 0 it is priced as none
-create view cell_amounts as
+# A cell is a quantity: below 0 it is priced as none.
+_CELLS = """
 select
     line.line_id,
     line.term,
@@ -162,9 +184,10 @@ select
 from billable as line
 inner join parts as part on line.line_id = part.line_id and line.term = part.term
 where line.model = 'matrix'
-group by line.line_id, line.term;
+group by line.line_id, line.term
+"""
 
-create view capacity_steps as
+_STEPS = """
 with
 
 steps as (
@@ -187,5 +210,15 @@ broken as (
 select line_id, term, first(units(step.amount) order by place) as amount
 from steps
 where (line_id, term, place) not in (select (line_id, term, place) from broken)
-group by line_id, term;
+group by line_id, term
 """
+
+_NO_AMOUNT = "select line_id, term, null::hugeint as amount from billable where false"
+_NO_CELLS = "select line_id, term, null::hugeint as amount, null::boolean as unpriced from billable where false"
+_VIEWS = {
+    "percentage": [("event_amounts", _NO_AMOUNT, _EVENTS), ("single_events", _NO_AMOUNT, _SINGLE)],
+    "dynamic": [("carried_amounts", _NO_AMOUNT, _CARRIED)],
+    "matrix": [("cell_amounts", _NO_CELLS, _CELLS)],
+    "capacity": [("capacity_steps", _NO_AMOUNT, _STEPS)],
+}
+"""Price model -> its views: name, the query without rows, the query."""
