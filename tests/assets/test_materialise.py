@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -16,6 +14,8 @@ import anyio
 import dagster as dg
 import polars as pl
 import pytest
+from click.testing import CliRunner
+from dagster._cli import create_dagster_cli
 
 from assets.asset_helpers import newest
 from assets.billing import INVOICES
@@ -366,24 +366,17 @@ def test_a_wrong_tenant_in_the_config_is_refused_before_the_run(instance: dg.Dag
 
 
 def test_a_backfill_from_the_command_line_changes_nothing(
-    steps: list[Step], settings: Settings, tmp_path: Path
+    steps: list[Step], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command of docs/runbooks/backfill.md, on an instance of its own."""
-    import os
-
     usage = usage_of(settings)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "dagster", "asset", "materialize", "-m", "pipelines.definitions"),
-            *("--select", 'key:"lake/usage"', "--partition-range", "2024-02-01...2024-02-29"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, **settings.environment(), "DAGSTER_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    command = "asset materialize -m pipelines.definitions --partition-range 2024-02-01...2024-02-29 --select"
+    done = CliRunner().invoke(create_dagster_cli(), [*command.split(), 'key:"lake/usage"'])
+    assert done.exit_code == 0, done.output[-3000:]
+    with dg.DagsterInstance.get() as own:
+        (ran,) = own.get_runs()
+        assert ran.status == dg.DagsterRunStatus.SUCCESS
     assert usage_of(settings).equals(usage)
 
 
