@@ -177,11 +177,14 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
         connection.execute(statement)
     formulas.register_values(connection, question.billed["meters"])
     priced_by = question.billed["charges"]["model"].unique().to_list()
+    by_days, tier_days = quantities.BY_DAYS, tiers.TIER_DAYS
+    if not question.billed["charges"]["by_days"].any():
+        by_days, tier_days = quantities.NO_DAYS, tiers.NO_TIER_DAYS
     bucketed = (buckets.BUCKETS, buckets.BUCKET_VALUES) if "bucketed" in priced_by else (buckets.NO_BUCKETS,)
     for statement in (
         events.READINGS, usage_assignment.TAKEN, usage_assignment.RIVALS,
-        quantities.QUANTITIES, quantities.BY_DAYS, quantities.PARTS,
-        pricing.CONVERTED, *bucketed, pricing.TO_PRICE, tiers.TIERS, *models.event_prices(priced_by),
+        quantities.QUANTITIES, by_days, quantities.PARTS,
+        pricing.CONVERTED, *bucketed, pricing.TO_PRICE, tier_days, tiers.TIERS, *models.event_prices(priced_by),
     ):  # fmt: skip
         connection.execute(statement)
     formulas.register_amounts(connection, pricing.FORMULAS, "formula_amounts")

@@ -173,6 +173,11 @@ inner join charges as term on share.term = term.term
 group by share.line_id, share.term, share.part;
 """
 
+NO_DAYS = """
+create table part_days as select line_id, term, part, null::hugeint as by_days from part_quantities where false
+"""
+"""Instead of BY_DAYS where no charge counts by days."""
+
 PARTS = """
 create table parts as
 select

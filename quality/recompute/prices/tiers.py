@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-TIERS = """
--- where units count by days, each event's days are priced by the tiers that its units fill
+# Where units count by days, each event's days are priced by the tiers that its units fill.
+TIER_DAYS = """
 create table tier_days as
 with
 
@@ -57,7 +57,17 @@ select
     end) as inside
 from split
 group by line_id, term, tier.above;
+"""
 
+NO_TIER_DAYS = """
+create table tier_days as
+select line_id, term, null::varchar as above, null::hugeint as highest, null::hugeint as inside
+from billable
+where false
+"""
+"""Instead of TIER_DAYS where no charge counts by days."""
+
+TIERS = """
 create view walked as
 with
 
