@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -13,6 +13,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from valueverse.errors import RefusalError
 from valueverse.schemas.ingestion import LAKE_FILES
+from valueverse.schemas.types import INSTANT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -75,6 +76,23 @@ class Opened:
             pl.col(f"partition.{self.table.partition_by}").alias("date"), "path", pl.col("num_records").alias("rows")
         ).cast(LAKE_FILES)
 
+    @property
+    def version(self) -> int:
+        """Its number; -1 before the first."""
+        return -1 if self.found is None else int(self.found.version())
+
+    def newest(self, column: str) -> datetime | None:
+        """The greatest instant of ``column``, to the millisecond below it, as the table's log says without reading a
+        file; None: there is none, or it does not say."""
+        found = self._greatest(column)["greatest"].max()
+        return found if isinstance(found, datetime) else None
+
+    def dates_from(self, column: str, least: datetime) -> list[date]:
+        """The date partitions with files in which ``column`` may hold an instant from ``least`` (whole seconds) on, in
+        order."""
+        late = pl.col("greatest").is_null() | (pl.col("greatest") >= least)
+        return sorted(self._greatest(column).filter(late)["date"].unique().drop_nulls())
+
     def position(self, application: str) -> int | None:
         """How far an application has written, as its newest commit says (Delta's application transactions)."""
         return None if self.found is None else self.found.transaction_version(application)
@@ -100,6 +118,16 @@ class Opened:
         return files.select(
             (pl.col(day) if day in files.columns else pl.lit(None)).alias("date"), rows.alias("rows")
         ).cast(schema)
+
+    def _greatest(self, column: str) -> pl.DataFrame:
+        """date, greatest: one row per file; the greatest instant of ``column``, null where the log does not know it."""
+        schema = pl.Schema({"date": pl.Date(), "greatest": INSTANT})
+        if self.found is None or self.table.partition_by is None:
+            return pl.DataFrame(schema=schema)
+        files = pl.DataFrame(pa.table(self.found.get_add_actions(flatten=True)))
+        wanted = {"date": f"partition.{self.table.partition_by}", "greatest": f"max.{column}"}
+        shown = [pl.col(of) if of in files.columns else pl.lit(None).alias(of) for of in wanted.values()]
+        return files.select(one.alias(name) for name, one in zip(wanted, shown, strict=True)).cast(schema)
 
     def arrow_dataset(self, dates: Collection[date] | None = None) -> Dataset:
         """The version, or some of its date partitions, for DuckDB and other Arrow readers.
@@ -157,8 +185,7 @@ class Lake:
 
     def version(self, table: LakeTable) -> int:
         """Number of the newest version; -1 before the first."""
-        found = self.delta(table)
-        return -1 if found is None else int(found.version())
+        return self.open(table).version
 
     def scan(self, table: LakeTable, dates: Collection[date] | None = None) -> pl.LazyFrame:
         """The table as it stands, or only some of its date partitions, in the columns of its schema."""
@@ -192,9 +219,9 @@ class Lake:
         """
         self._write(table, _reader(table, frames), "append", metadata=metadata, positions=positions)
 
-    def overwrite(self, table: LakeTable, frame: pl.DataFrame) -> None:
-        """Replace the whole table in one commit."""
-        self._write(table, _ordered(table, frame), "overwrite")
+    def overwrite(self, table: LakeTable, frame: pl.DataFrame, *, positions: Mapping[str, int] | None = None) -> None:
+        """Replace the whole table in one commit; ``positions`` as of ``append_all``."""
+        self._write(table, _ordered(table, frame), "overwrite", positions=positions)
 
     def replace_dates(self, table: LakeTable, frame: pl.DataFrame, dates: Collection[date]) -> None:
         """Replace the partitions of ``dates`` by ``frame`` (which holds no other date) in one commit. Idempotent."""

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import polars as pl
 import psycopg
@@ -16,18 +16,24 @@ from tests.support.forking import Forks
 from tests.support.inbox import receive
 from tests.support.landing import NOW, Harbour, counts, event, founding
 from tests.support.shared_servers import own_cluster
+from valueverse.platform.lake import Lake
 from valueverse.platform.servers import postgres_server, processes
 from valueverse.platform.stores import inbox_store
+from valueverse.platform.stores.event_store import EventStore
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.explain_event import explain_event
 from valueverse.services.ingestion import inbox as draining
 from valueverse.services.ingestion.file_manifest import record_published, taken_files
 from valueverse.services.ingestion.inbox import Inbox, newest_request
 from valueverse.services.ingestion.ingest import IngestionReport, ingest
 from valueverse.services.ingestion.run_ingestion import run_ingestion
+from valueverse.services.subscriptions.billing_log import read_log, waiting_requests
+from valueverse.services.subscriptions.stated_money import Kind, MoneyQuestion, stated_money
+from valueverse.services.usage.derive_usage import derive_facts
 from valueverse.services.usage.refresh_facts import BEGINNING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from valueverse.platform.settings import Settings
 
@@ -142,6 +148,86 @@ def test_a_drain_is_bounded_and_its_file_is_the_same_however_often_it_is_written
     assert len(harbour.ids()) == 6
 
 
+WRITTEN = (
+    ("customer", "customer.created", {"customer": "c-1", "name": "First"}),
+    ("paid", "payment.received", {"invoice": "F-1", "amount": "5", "currency": "EUR"}),
+    ("credited", "credit_note.issued", {"invoice": "F-1", "amount": "1", "reason": "goodwill"}),
+    ("added", "one_off.added", {"customer": "c-1", "description": "set-up", "amount": "9", "currency": "EUR"}),
+    ("granted", "wallet.granted", {"customer": "c-1", "wallet": "w", "amount": "7", "currency": "EUR"}),
+)
+
+
+def written(mark: str) -> list[dict[str, Any]]:
+    return [event(f"{key}-{mark}", data, type=f"billing.{kind}") for key, kind, data in WRITTEN]
+
+
+def listed(settings: Settings, harbour: Harbour, between: Callable[[], object] = lambda: None) -> list[str]:
+    """Ids that lists show; ``between`` is done after the inbox was read and before the lake is."""
+    requests = waiting_requests(settings, "acme")
+    between()
+    log = read_log(harbour.lake, settings.landing, "acme", NOW, requests)
+    facts = log.facts().filter(pl.col("type") == "billing.customer.created")["id"].to_list()
+    kinds = get_args(Kind)
+    rows = [stated_money(log, MoneyQuestion(kind, None, None, [None], 100)) for kind in kinds]
+    return sorted([*facts, *(row["id"] for found in rows for row in found)])
+
+
+def test_what_was_written_is_listed_at_every_step_of_an_ingestion(
+    world: tuple[Settings, Harbour, psycopg.Connection[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere: credit notes went from 8 to 3 and back while a run took them (decision 1686)."""
+    settings, harbour, connection = world
+    seen: list[list[str]] = []
+
+    def watch(owner: Any, name: str) -> None:
+        done = getattr(owner, name)
+
+        def step(*given: Any, **named: Any) -> Any:
+            seen.append(listed(settings, harbour))
+            return done(*given, **named)
+
+        monkeypatch.setattr(owner, name, step)
+
+    watch(Lake, "_write")
+    watch(inbox_store, "delete_drain")
+    expected: list[str] = []
+    for mark in ("first", "second"):
+        receive(settings, "acme", founding(), *written(mark), event(f"call-{mark}"))
+        harbour.land(f"acme/{mark}.ndjson", *written(f"{mark}-landed"))
+        expected = sorted([*expected, *(one["id"] for more in ("", "-landed") for one in written(mark + more))])
+        seen.clear()
+        # The reader has read the inbox when the whole ingestion happens.
+        assert listed(settings, harbour, lambda: take(settings, harbour, connection)) == expected
+        assert held(connection) == 0
+        assert listed(settings, harbour) == expected  # no facts were derived yet
+        derive_facts(harbour.lake)
+        assert listed(settings, harbour) == expected
+        assert seen
+        assert all(found == expected for found in seen)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_event_is_explained_whenever_it_is_taken(
+    world: tuple[Settings, Harbour, psycopg.Connection[Any]], monkeypatch: pytest.MonkeyPatch, *, first: bool
+) -> None:
+    settings, harbour, connection = world
+    receive(settings, "acme", founding(), *written("one"))
+    wait = EventStore.waiting
+
+    def waiting(store: EventStore, *given: Any) -> list[dict[str, Any]]:
+        if first:
+            take(settings, harbour, connection)
+        found = wait(store, *given)
+        if not first:
+            take(settings, harbour, connection)
+        return found
+
+    monkeypatch.setattr(EventStore, "waiting", waiting)
+    monkeypatch.setattr(EventStore, "rejection", lambda *_: None)
+    [answer] = explain_event(EventStore(connection), harbour.lake, "s", "added-one", "acme")
+    assert answer["outcome"] == "billing_event"
+
+
 def test_a_damaged_request_stops_nobody_else(world: tuple[Settings, Harbour, psycopg.Connection[Any]]) -> None:
     settings, harbour, connection = world
     receive(settings, "acme", founding(), event("e-1"))
@@ -180,6 +266,9 @@ from valueverse.platform.lake import Lake
 from valueverse.platform.settings import Settings
 from valueverse.platform.stores import inbox_store
 from valueverse.services.ingestion import inbox, run_ingestion
+from valueverse.services.subscriptions.billing_log import read_log, waiting_requests
+from valueverse.services.subscriptions.stated_money import Kind, MoneyQuestion, stated_money
+from valueverse.services.usage.derive_usage import derive_facts
 from valueverse.services.usage.refresh_facts import BEGINNING
 from tests.support.inbox import receive
 from tests.support.landing import NOW

@@ -14,7 +14,7 @@ from valueverse.invoicing.rendering import DisplayNames
 from valueverse.schemas.invoicing import UNCHANGED_INVOICES
 from valueverse.services.billing.billing_state import closed_periods
 from valueverse.services.billing.explained_corrections import context_of
-from valueverse.services.ingestion.waiting_events import no_texts, waiting_events
+from valueverse.services.ingestion.waiting_events import no_texts, waiting_batches, waiting_events
 from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
 
 if TYPE_CHECKING:
@@ -38,11 +38,12 @@ def explain_event(
     key = [pl.col("source") == source, pl.col("id") == event]
     if tenant is not None:
         key.append(pl.col("tenant") == tenant)
+    senders = store.senders() if tenant is None else [tenant]
+    batches = {one: waiting_batches(store, one, source, event) for one in senders}
     accepted = lake.scan(EVENTS_TABLE).filter(key).collect()
     refused = lake.scan(QUARANTINE_TABLE).filter(key).sort("received_at", "file", "line").collect()
     rows = {row["tenant"]: row for row in accepted.iter_rows(named=True)}
-    senders = store.senders() if tenant is None else [tenant]
-    waiting = {one: waiting_events(store, one, source, event, rows.get(one), sent) for one in senders}
+    waiting = {one: waiting_events(found, one, source, event, rows.get(one), sent) for one, found in batches.items()}
     answers = [
         _accepted(store, lake, row, refused.filter(pl.col("tenant") == one)) | _waits(waiting.get(one))
         for one, row in rows.items()

@@ -42,8 +42,18 @@ def key_bytes(keys: pl.DataFrame) -> bytes:
     return np.ascontiguousarray(halves(keys.select(key_hash()).to_series()).T.astype(">u8")).tobytes()
 
 
+def waiting_batches(store: EventStore, tenant: str, source: str, event: str) -> list[dict[str, Any]]:
+    """The requests in the inbox that may hold the event (``EventStore.waiting``). Whoever reads the lake as well reads
+    them first: ingestion takes a request out of the inbox only once the lake has it."""
+    return store.waiting(tenant, _hash_of(tenant, source, event))
+
+
+def _hash_of(tenant: str, source: str, event: str) -> bytes:
+    return key_bytes(pl.DataFrame({"tenant": [tenant], "source": [source], "id": [event]}))
+
+
 def waiting_events(
-    store: EventStore,
+    batches: Sequence[Mapping[str, Any]],
     tenant: str,
     source: str,
     event: str,
@@ -54,7 +64,7 @@ def waiting_events(
     will not be accepted.
 
     Args:
-        store: where the inbox is.
+        batches: of ``waiting_batches``.
         tenant: whose.
         source: of the event.
         event: its id.
@@ -64,11 +74,10 @@ def waiting_events(
     Raises:
         RefusalError: ``kafka_unavailable``: it waits there, and cannot be read.
     """
-    key = pl.DataFrame({"tenant": [tenant], "source": [source], "id": [event]})
-    wanted = key_bytes(key)
+    wanted = _hash_of(tenant, source, event)
     found: list[dict[str, Any]] = []
     first = accepted
-    for batch in store.waiting(tenant, wanted):
+    for batch in batches:
         lines = _lines_of(batch, wanted, sent)
         judged = with_repeats(judged_lines(read_lines(lines), tenant, pl.lit(batch["received_at"])), "event")
         for row in judged.filter(pl.col("source") == source, pl.col("id") == event).iter_rows(named=True):

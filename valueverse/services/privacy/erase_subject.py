@@ -197,7 +197,8 @@ def _rewritten(lake: Lake, tenant: str, events: pl.DataFrame, refused: pl.DataFr
         )
         whole = hit.join(erased, on=["tenant", "source", "id"], how="left", maintain_order="left")
         lake.replace_where(EVENTS_TABLE, [whole.with_columns(pl.coalesce("erased", "data").alias("data"))], where)
-        write_facts(lake, facts_of(lake, [tenant]), [tenant])
+        rewritten = lake.open(EVENTS_TABLE)
+        write_facts(lake, facts_of(rewritten, [tenant]), rewritten, [tenant])
     # Also where nothing was left to rewrite: an erasure may have been stopped before its last step.
     for table in (EVENTS_TABLE, BILLING_FACTS_TABLE, QUARANTINE_TABLE, MANIFEST_TABLE):
         lake.forget_history(table)

@@ -23,6 +23,7 @@ from valueverse.services.ingestion.deliver import deliver
 from valueverse.services.ingestion.file_manifest import taken_files
 from valueverse.services.ingestion.file_validation import judged_lines, validated
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
+from valueverse.services.usage.derive_usage import received_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,7 +138,7 @@ def read_log(
         tenant: whose.
         moment: when files that wait are received.
         requests: those of the inbox, in the order of receipt. Whoever reads them reads them first: ingestion takes an
-            event out of the inbox only once the lake has it.
+            event out of the inbox only once the lake has it (decision 1686).
 
     Raises:
         RefusalError: ``bad_tenant``.
@@ -149,8 +150,9 @@ def read_log(
     files, unread = _waiting(lake, landing, tenant)
     parts = [one for file in files for one in _billing_events(file, moment)]
     requested = [_requested(one, tenant) for one in requests]
-    stored = BILLING_FACTS.conform(lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect())
-    events = pl.concat([stored, *requested, *parts]).unique(EVENT_KEY, keep="first", maintain_order=True)
+    events = pl.concat([received_facts(lake, tenant), *requested, *parts]).unique(
+        EVENT_KEY, keep="first", maintain_order=True
+    )
     return BillingLog(tenant, events, unread)
 
 

@@ -6,13 +6,15 @@ Both writes are whole and idempotent: running again, or after a kill at any poin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from valueverse.catalog import CatalogHistory
-from valueverse.events import resolve_amendments
+from valueverse.events import EVENT_KEY, resolve_amendments
 from valueverse.metering import OK, VOID, derive_usage
+from valueverse.schemas.events import BILLING_FACTS
 from valueverse.schemas.metering import USAGE_COUNTS
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions import EVENT_ORDER
@@ -21,11 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import date
 
-    from valueverse.platform.lake import Lake
+    from valueverse.platform.lake import Lake, Opened
 
 IS_UNMETERED = ~pl.col("status").is_in([OK, VOID])
 IS_BILLING = pl.col("type").str.starts_with("billing.")
-KEY = ["tenant", "source", "id"]
+_VERSION, _SECOND = "events.version/", "events.second/"
+"""Names of positions of ``billing_facts``: of all tenants, or with a tenant behind it of that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +55,14 @@ class MeteringReport:
         return both.filter(pl.col("written") != pl.col("found")).sort(keys)
 
 
-def facts_of(lake: Lake, tenants: Collection[str] | None = None) -> pl.DataFrame:
-    """The billing facts of all tenants, or of some, from every billing event of the lake."""
-    events = lake.scan(EVENTS_TABLE).filter(IS_BILLING)
+def facts_of(events: Opened, tenants: Collection[str] | None = None) -> pl.DataFrame:
+    """The billing facts of all tenants, or of some, from every billing event of a version of EVENTS_TABLE."""
+    billing = events.scan().filter(IS_BILLING)
     if tenants is not None:
-        events = events.filter(pl.col("tenant").is_in(list(tenants)))
+        billing = billing.filter(pl.col("tenant").is_in(list(tenants)))
     columns = list(BILLING_FACTS_TABLE.schema)
     facts = (
-        resolve_amendments(events)
+        resolve_amendments(billing)
         .filter(~pl.col("is_void") & ~pl.col("awaiting_original"))
         .select(columns)
         .sort("tenant", *EVENT_ORDER)
@@ -67,19 +70,58 @@ def facts_of(lake: Lake, tenants: Collection[str] | None = None) -> pl.DataFrame
     return facts.collect()
 
 
-def write_facts(lake: Lake, facts: pl.DataFrame, tenants: Collection[str] | None = None) -> None:
-    """Replace ``billing_facts``, of all tenants or of some; one that is the same already is left alone."""
-    known = lake.scan(BILLING_FACTS_TABLE).collect()
+def write_facts(lake: Lake, facts: pl.DataFrame, events: Opened, tenants: Collection[str] | None = None) -> None:
+    """Replace ``billing_facts``, of all tenants or of some; rows that are the same already are left alone.
+
+    Args:
+        lake: of the facts.
+        facts: of ``facts_of``.
+        events: the version that they follow from. It is recorded with them: ``received_facts`` adds what came since.
+        tenants: whose facts; None: of all.
+    """
+    table = lake.open(BILLING_FACTS_TABLE)
+    known = table.scan().collect()
     others = known.clear() if tenants is None else known.filter(~pl.col("tenant").is_in(list(tenants)))
     whole = pl.concat([facts, others.select(facts.columns)]).sort("tenant", *EVENT_ORDER)
+    positions = _positions(events, tenants)
     if not whole.equals(known.sort("tenant", *EVENT_ORDER)):
-        lake.overwrite(BILLING_FACTS_TABLE, whole)
+        lake.overwrite(BILLING_FACTS_TABLE, whole, positions=positions)
+    elif any(table.position(name) != place for name, place in positions.items()):
+        lake.append_all(BILLING_FACTS_TABLE, [], positions=positions)
+
+
+def _positions(events: Opened, tenants: Collection[str] | None) -> dict[str, int]:
+    """What is recorded of a version of the events: its number, and the second in which its newest were received."""
+    newest = events.newest("received_at")
+    if newest is None:
+        return {}
+    places = {_VERSION: events.version, _SECOND: int(newest.timestamp())}
+    owners = [""] if tenants is None else tenants
+    return {name + owner: place for owner in owners for name, place in places.items()}
+
+
+def received_facts(lake: Lake, tenant: str) -> pl.DataFrame:
+    """BILLING_FACTS of a tenant, with the billing events that its facts do not follow from yet: an ingestion commits
+    events, forgets where they waited, and derives facts after that, or a later one does if it was stopped."""
+    table, mine = lake.open(BILLING_FACTS_TABLE), pl.col("tenant") == tenant
+    events = lake.open(EVENTS_TABLE)
+    facts = BILLING_FACTS.conform(table.scan().filter(mine).collect())
+    # Of a tenant that could not be done together with the others, its own facts may be newer, or older, than theirs.
+    owner = max("", tenant, key=lambda one: table.position(_VERSION + one) or -1)
+    if events.version in {-1, table.position(_VERSION + owner)}:
+        return facts
+    # From that second on, not behind it: several commits of one ingestion state the same instant of receipt.
+    since = datetime.fromtimestamp(table.position(_SECOND + owner) or 0, UTC)
+    new = events.scan(events.dates_from("received_at", since)).filter(mine, IS_BILLING, pl.col("received_at") >= since)
+    added = BILLING_FACTS.conform(new.collect(), unset=("known_until",))
+    return pl.concat([facts, added]).unique(EVENT_KEY, keep="first", maintain_order=True)
 
 
 def derive_facts(lake: Lake) -> pl.DataFrame:
     """Rewrite ``billing_facts`` from every billing event of the lake, and return it."""
-    facts = facts_of(lake)
-    write_facts(lake, facts)
+    events = lake.open(EVENTS_TABLE)
+    facts = facts_of(events)
+    write_facts(lake, facts, events)
     return facts
 
 
@@ -149,7 +191,9 @@ def _resolved(lake: Lake, dates: list[date], tenants: Collection[str] | None) ->
     chains = pl.concat(
         [
             amendments.lazy().filter(elsewhere),
-            log.scan().filter(wanted & elsewhere & pl.col("replaces").is_null()).join(originals, on=KEY, how="semi"),
+            log.scan()
+            .filter(wanted & elsewhere & pl.col("replaces").is_null())
+            .join(originals, on=EVENT_KEY, how="semi"),
         ]
     )
     return resolve_amendments(pl.concat([here, chains])).filter(pl.col("event_date").is_in(dates))

@@ -12,6 +12,7 @@ from valueverse.catalog import CatalogHistory
 from valueverse.schemas.events import BILLING_FACTS
 from valueverse.schemas.types import INSTANT
 from valueverse.services.ingestion.invalidation import by_date, invalidated_between, invalidated_months
+from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.months import FIRST_DAY
 from valueverse.services.tenant_holds import FACTS, WHOLE, for_each_tenant, held_tenants
 from valueverse.services.usage.derive_usage import facts_of, senders, write_facts
@@ -71,10 +72,11 @@ def refresh_facts(settings: Settings, lake: Lake, since: datetime, now: datetime
         touched = by_date(pl.concat([touched, missed]).lazy()).collect()
 
     def work(tenants: Sequence[str] | None) -> tuple[pl.DataFrame, list[date], pl.DataFrame]:
-        facts = facts_of(lake, tenants)
+        log = lake.open(EVENTS_TABLE)
+        facts = facts_of(log, tenants)
         mine = touched if tenants is None else touched.filter(pl.col("tenant").is_in(list(tenants)))
         months = invalidated_months(facts, mine.sort("tenant", "event_date"), now)
-        write_facts(lake, facts, tenants)
+        write_facts(lake, facts, log, tenants)
         return facts, months, costs_by_month(facts)
 
     done = for_each_tenant(settings, FACTS, [WHOLE], work, run_id=run_id, chosen=None, everyone=lambda: senders(lake))
