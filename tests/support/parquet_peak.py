@@ -42,7 +42,7 @@ def land(folder: Path, rows: int, text: int) -> None:
         pq.write_table(table, folder / "landing" / name, compression="zstd", store_schema=False)
 
 
-def _status(pid: int, name: str) -> int:
+def status(pid: int | str, name: str) -> int:
     """Bytes of a line of a process's status: VmRSS is what it holds now, VmHWM the most that it held."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
@@ -56,9 +56,9 @@ def main() -> None:
     harbour.take()
     aside.rename(large)
     reader = _Worker.idle[0]._process.pid
-    own, other = _status(os.getpid(), "VmRSS"), _status(reader, "VmRSS")
+    own, other = status(os.getpid(), "VmRSS"), status(reader, "VmRSS")
     accepted = counts(harbour.take())[LARGE][1]
-    peaks = {"writer": _status(os.getpid(), "VmHWM") - own, "reader": _status(reader, "VmHWM") - other}
+    peaks = {"writer": status(os.getpid(), "VmHWM") - own, "reader": status(reader, "VmHWM") - other}
     end_readers()
     print(json.dumps(peaks | {"accepted": accepted}))
 

@@ -28,6 +28,8 @@ _FEW = 64
 _MOST_BRACKETS = 100
 LARGEST_EVENT = 2**20
 """Bytes of a line, or of all the values of a row."""
+_READ_AT_ONCE = 4 * 2**20
+"""Bytes of lines: what is made of them while they are read, e.g. a list of all their keys, is a multiple of them."""
 _PREFIX_OF_LARGE = 2_000
 """Characters of such a line that quarantine keeps."""
 _SHAPE = pl.Struct(dict.fromkeys(ENVELOPE_ATTRIBUTES, pl.String()))
@@ -49,19 +51,27 @@ def read_lines(lines: pl.DataFrame) -> pl.DataFrame:
     texts = lines.lazy().select("line", pl.col("raw").str.strip_chars()).filter(pl.col("raw") != "").collect()
     large = texts["raw"].str.len_bytes() > LARGEST_EVENT
     if not large.any():
-        return _read_chunk(texts)
-    return pl.concat([_read_chunk(texts.filter(~large)), _too_large(texts.filter(large))]).sort("line")
+        return _read_in_parts(texts)
+    return pl.concat([_read_in_parts(texts.filter(~large)), _too_large(texts.filter(large))]).sort("line")
+
+
+def _read_in_parts(lines: pl.DataFrame) -> pl.DataFrame:
+    part = (pl.col("raw").str.len_bytes().cast(pl.Int64).cum_sum() // _READ_AT_ONCE).alias("part")
+    parts = lines.with_columns(part).partition_by("part", maintain_order=True, include_key=False)
+    return pl.concat([_read_chunk(one) for one in parts]) if parts else PARSED_LINES.to_frame()
 
 
 def _too_large(lines: pl.DataFrame) -> pl.DataFrame:
     parts = [
         refused_lines(
-            pl.DataFrame({"line": [line], "raw": [raw[:_PREFIX_OF_LARGE]]}),
-            f"the event has {len(raw.encode()):,} bytes, more than {LARGEST_EVENT:,}: keep large texts elsewhere, send "
+            pl.DataFrame({"line": [line], "raw": [raw]}),
+            f"the event has {size:,} bytes, more than {LARGEST_EVENT:,}: keep large texts elsewhere, send "
             "where they are",
             "too_long",
         )
-        for line, raw in lines.select("line", "raw").iter_rows()
+        for line, raw, size in lines.select(
+            "line", pl.col("raw").str.head(_PREFIX_OF_LARGE), pl.col("raw").str.len_bytes().alias("size")
+        ).iter_rows()
     ]
     return pl.concat([PARSED_LINES.to_frame(), *parts])
 

@@ -84,8 +84,9 @@ def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEv
     counts = {"accepted": judged.height - refused.height, "duplicate": 0, "refused": 0}
     counts |= Counter(refused["status"])
     billing = judged.lazy().filter(IS_BILLING).select(pl.col("type").unique().sort()).collect()
-    leaves = [leaf_hash(text.encode()) for text in texts]
-    whole = "".join(f"{text}\n" for text in texts).encode()
+    encoded = [text.encode() for text in texts]
+    leaves = [leaf_hash(one) for one in encoded]
+    whole = b"\n".join([*encoded, b""])
     return JudgedEvents(
         body=pa.compress(whole, codec="zstd", asbytes=True),
         events=len(texts),
