@@ -18,7 +18,7 @@ from valueverse.invoicing.lines.outcome_lines import Outcomes
 from valueverse.invoicing.lines.period_lines import period_lines
 from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
 from valueverse.invoicing.lines.thresholds import less_threshold_amounts, threshold_lines
-from valueverse.invoicing.periods.billing_periods import CLOSE
+from valueverse.invoicing.periods.billing_periods import CLOSE, invoices_to_come
 from valueverse.invoicing.periods.due_invoices import closed_periods, invoices_due
 from valueverse.invoicing.prior_state import PriorState
 from valueverse.invoicing.rendering.invoice_documents import invoices_of
@@ -163,13 +163,16 @@ def _with_one_offs(draft: DraftInvoices, run: _Run, issued: pl.DataFrame) -> Dra
         waiting = waiting.filter(pl.col("time") <= pl.lit(run.closed_by).cast(INSTANT))
     # A threshold invoice bills only a part of what its period comes to, and a coupon's part of it.
     closing = issued.filter(pl.col("invoice_type") != THRESHOLD)
-    context = run.context
-    return draft.plus(*one_off_lines(waiting, closing, run.prior.issued, context.timeline, context.history))
+    return draft.plus(*one_off_lines(waiting, closing, _to_come(run), run.prior.issued, run.context))
 
 
 def _with_corrections(draft: DraftInvoices, run: _Run, issued: pl.DataFrame) -> DraftInvoices:
     """With what finalised invoices lack as known now, on ``issued`` invoices or on their own."""
-    return draft.plus(*correction_lines(run.prior, run.context, run.adjustments, issued, run.closed_by))
+    return draft.plus(*correction_lines(run.prior, run.context, run.adjustments, issued, _to_come(run), run.closed_by))
+
+
+def _to_come(run: _Run) -> pl.DataFrame:
+    return invoices_to_come(run.context.segments, run.context.timeline.tenants, run.window[1], run.closed_by)
 
 
 def _taxed(draft: DraftInvoices, run: _Run) -> tuple[pl.DataFrame, pl.DataFrame]:

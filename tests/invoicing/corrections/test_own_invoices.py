@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from tests.invoicing.corrections.test_corrections import METER, Books
@@ -166,3 +167,70 @@ def test_a_voided_correction_is_booked_again_also_where_a_later_one_knows_more()
     assert made(books.bill("2024-02-01", "2024-04-01", "2024-03-20")) == [("correction", "USD", 500)]
     assert made(books.bill("2024-02-01", "2024-04-01", "2024-03-21")) == []
     assert all_ids_differ(books)
+
+
+FEE = {"key": "base", "amount": "31", "timing": "in_advance", "prorate": "day"}
+
+
+def monthly(**more: object) -> World:
+    """31.00 a month in advance from January on."""
+    acme = World({"currency": "USD", "plans": [{"key": "pro", "period": {"align": "calendar"}, "fees": [FEE]} | more]})
+    acme.start("2024-01-01")
+    return acme
+
+
+def billed_to_april(acme: World) -> Books:
+    """January to March are final; a one-off of 5.00 of 20 January comes in April."""
+    books = Books(acme)
+    for month in (1, 2, 3):
+        books.bill(f"2024-0{month}-01", f"2024-0{month + 1}-01", f"2024-0{month + 1}-02")
+    acme.record("one_off.added", "2024-01-20", ONE_OFF, received_at=instant("2024-04-03"))
+    return books
+
+
+@pytest.mark.parametrize("ended", ["2024-04-01", "2024-02-10"])
+def test_a_one_off_of_the_time_of_a_subscription_that_has_ended_is_on_an_invoice_of_its_own(ended: str) -> None:
+    acme = monthly()
+    books = billed_to_april(acme)
+    acme.record("subscription.ended", ended, {"subscription": "s1"}, received_at=instant("2024-04-03"))
+    found = made(books.bill("2024-04-01", "2024-05-01", "2024-04-10"))
+    assert ("one_off", "USD", 500) in found
+    assert not [one for one in made(books.bill("2024-04-01", "2024-05-01", "2024-04-11")) if one[0] == "one_off"]
+
+
+def test_a_one_off_waits_for_the_invoice_of_its_month_where_earlier_months_are_billed_first() -> None:
+    acme = monthly()
+    acme.record("subscription.ended", "2024-03-15", {"subscription": "s1"})
+    acme.record("one_off.added", "2024-01-20", ONE_OFF, received_at=instant("2024-04-05"))
+    late = ONE_OFF | {"description": "late"}
+    acme.record("one_off.added", "2024-03-10", late, received_at=instant("2024-04-05"))
+    books = Books(acme)
+    on = {}
+    for month in (1, 2, 3):
+        billed = books.bill(f"2024-0{month}-01", f"2024-0{month + 1}-01", "2024-06-01")
+        lines = billed.lines.filter(pl.col("kind") == "one_off")
+        on[month] = lines.select("description", "invoice_type").rows()
+    assert on == {1: [("set-up", "period")], 2: [], 3: [("late", "period")]}
+
+
+def test_a_pause_gives_back_what_was_billed_in_advance_once_its_period_has_closed() -> None:
+    """Paused on 16 February, which becomes known in April: 14 days of February (29) and all of March and April."""
+    acme = monthly()
+    books = billed_to_april(acme)
+    acme.record("subscription.paused", "2024-02-16", {"subscription": "s1"}, received_at=instant("2024-04-05"))
+    found = books.bill("2024-04-01", "2024-05-01", "2024-04-10")
+    assert made(found) == [("correction", "USD", -1497 - 6200), ("one_off", "USD", 500)]
+    acme.record("subscription.resumed", "2024-06-01", {"subscription": "s1"})
+    again = books.bill("2024-06-01", "2024-07-01", "2024-07-02")
+    assert [one for one in made(again) if one[2] < 0] == []
+
+
+def test_a_one_off_of_a_running_pause_waits_for_the_close_of_the_period_in_which_it_began_and_no_longer() -> None:
+    acme = monthly()
+    books = billed_to_april(acme)
+    acme.record("subscription.paused", "2024-04-06", {"subscription": "s1"})
+    assert made(books.bill("2024-04-01", "2024-05-01", "2024-04-10")) == []
+    # 25 of April's 30 days are given back, and the one-off is billed.
+    assert made(books.bill("2024-04-01", "2024-05-01", "2024-05-02")) == [("period", "USD", 500 - 2583)]
+    acme.record("one_off.added", "2024-05-20", ONE_OFF)
+    assert made(books.bill("2024-05-01", "2024-06-01", "2024-05-21")) == [("one_off", "USD", 500)]

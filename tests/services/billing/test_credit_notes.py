@@ -134,6 +134,28 @@ def test_usage_voided_after_a_credit_note_gives_back_what_still_stands(settings:
     reproduced(world, settings)
 
 
+@pytest.mark.parametrize(("noted", "given_back"), [(None, -5400), ("20", -3400), ("30", -2400)])
+def test_a_note_holds_back_nothing_of_the_fees_that_its_invoice_did_not_bill(
+    settings: Settings, noted: str | None, given_back: int
+) -> None:
+    """30.00 a month in advance; it ends on 7 November, which becomes known later. November's invoice bills December's
+    fee, and gives back 24.00 of November's, which October's billed."""
+    fee = {"key": "base", "amount": "30", "timing": "in_advance"}
+    plan = {"key": "pro", "period": {"align": "calendar"}, "fees": [fee | {"prorate": "day"}]}
+    world = World({"currency": "USD", "plans": [plan]})
+    world.start("2023-11-01")
+    heard(world, "2023-11-02")
+    run(world, settings, as_of=EARLY)
+    if noted:
+        note(world, noted, "2023-12-21", number=2)
+    world.record("subscription.ended", "2023-11-07", {"subscription": "s1"}, received_at=instant("2023-12-25"))
+    heard(world, "2023-12-25")
+    run(world, settings)
+    assert [total for total, *_ in invoices(settings)] == [3000, 3000, given_back]
+    booked(settings, world)
+    reproduced(world, settings)
+
+
 def test_a_credit_note_after_a_correction_gives_back_at_most_what_it_left(settings: Settings) -> None:
     """Of 119.00 the correction gave 71.40 back (60.00 and 11.40 of tax): 47.60 are left, not a cent more."""
     world = acme(("2023-11", "60"), ("2023-11", "40"))

@@ -23,7 +23,6 @@ from valueverse.invoicing.periods.due_invoices import SHARE, closed_again, share
 from valueverse.invoicing.settlement.threshold_totals import threshold_totals
 from valueverse.money import with_decimals
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, POLICY, WORKING_LINES
-from valueverse.schemas.types import INSTANT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,6 +39,7 @@ def correction_lines(
     context: BillingContext,
     adjustments: AdjustmentEvents,
     issued: pl.DataFrame,
+    to_come: pl.DataFrame,
     closed_by: datetime | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Adjustment lines (WORKING_LINES) on the invoices that bill them, and the headers of those made for them.
@@ -49,12 +49,13 @@ def correction_lines(
         context: of the run.
         adjustments: what billing events say about money.
         issued: INVOICE_HEADERS of the invoices that the run makes anyway.
+        to_come: ``invoices_to_come`` after the run.
         closed_by: the run's present.
     """
     if prior.recompute.invoices.is_empty():
         return WORKING_LINES.to_frame(), INVOICE_HEADERS.to_frame()
     found = found_differences(prior, context, adjustments, closed_by)
-    hosted, own = assigned_to_invoices(found, issued, _running(context.segments, closed_by), prior.issued)
+    hosted, own = assigned_to_invoices(found, issued, to_come, prior.issued)
     headers = correction_headers(own, context.timeline, context.terms)
     lines = [_ruled(hosted, issued), _ruled(own, headers)]
     return pl.concat(lines), headers
@@ -63,16 +64,6 @@ def correction_lines(
 def _ruled(lines: pl.DataFrame, headers: pl.DataFrame) -> pl.DataFrame:
     """Lines with the policy of their invoices."""
     return WORKING_LINES.conform(lines.drop(POLICY).join(headers.select(*INVOICE, *POLICY), on=INVOICE, how="left"))
-
-
-def _running(segments: pl.DataFrame, closed_by: datetime | None) -> pl.DataFrame:
-    """tenant, subscription, currency in which subscriptions will be invoiced again: one that has moved on to a plan in
-    another currency never is in its old one. A paused one goes on with its last."""
-    now = pl.lit(closed_by, INSTANT)
-    alive = segments.filter(pl.col("subscription_end").is_null() | (pl.col("subscription_end") > now)).sort("from")
-    ahead = pl.col("to").is_null() | (pl.col("to") > now)
-    last = pl.struct("tenant", "subscription").is_last_distinct()
-    return alive.filter(ahead | last).select("tenant", "subscription", "currency").unique()
 
 
 def found_differences(

@@ -261,7 +261,7 @@ def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
 
 
 def assigned_to_invoices(
-    adjustments: pl.DataFrame, due: pl.DataFrame, running: pl.DataFrame, issued: IssuedInvoices
+    adjustments: pl.DataFrame, due: pl.DataFrame, to_come: pl.DataFrame, issued: IssuedInvoices
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Adjustments (WORKING_LINES, without a policy yet) on the invoices of this run that bill them, and on invoices of
     their own; those that wait are left out.
@@ -269,7 +269,7 @@ def assigned_to_invoices(
     Args:
         adjustments: as ``differences`` gives them.
         due: this run's invoices: INVOICE, close, currency and policy.
-        running: tenant, subscription, currency that will be invoiced again after this run.
+        to_come: ``invoices_to_come`` after this run.
         issued: the finalised invoices.
     """
     keys = [name for name in INVOICE if name not in SUBSCRIPTION]
@@ -284,7 +284,7 @@ def assigned_to_invoices(
     )
     hosted = placed.filter(pl.col("invoice_type").is_not_null())
     left = placed.filter(pl.col("invoice_type").is_null()).join(
-        running, on=["tenant", "subscription", "currency"], how="anti"
+        to_come, on=["tenant", "subscription", "currency"], how="anti"
     )
     bearer = [*SUBSCRIPTION, "currency"]
     unhosted = left.drop(keys).with_columns(

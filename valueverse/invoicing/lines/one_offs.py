@@ -14,6 +14,7 @@ from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from valueverse.catalog import CatalogHistory
+    from valueverse.invoicing.billing_context import BillingContext
     from valueverse.invoicing.prior_state import IssuedInvoices
     from valueverse.subscriptions import Timeline
 
@@ -31,7 +32,7 @@ _ONE_OFF = (
 
 
 def one_off_lines(
-    one_offs: pl.DataFrame, due: pl.DataFrame, issued: IssuedInvoices, timeline: Timeline, history: CatalogHistory
+    one_offs: pl.DataFrame, due: pl.DataFrame, to_come: pl.DataFrame, issued: IssuedInvoices, context: BillingContext
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Lines of one-offs that no invoice bills yet (WORKING_LINES), and the invoices that bill them (INVOICE_HEADERS).
 
@@ -39,9 +40,10 @@ def one_off_lines(
         one_offs: ONE_OFFS, without those that are booked.
         due: invoices of this run: INVOICE, close, currency, timezone and the policy of their terms.
         issued: the finalised invoices.
-        timeline: to see whether another invoice will come.
-        history: for the catalog that an invoice of its own quotes.
+        to_come: ``invoices_to_come`` after this run.
+        context: for the customers, and the catalog that an invoice of its own quotes.
     """
+    timeline = context.timeline
     known = one_offs.join(timeline.customers.select("tenant", "customer"), on=["tenant", "customer"], how="semi")
     if known.is_empty():
         return WORKING_LINES.to_frame(), INVOICE_HEADERS.to_frame()
@@ -53,14 +55,10 @@ def one_off_lines(
         .sort("close", *INVOICE)
         .unique(_EVENT, keep="first", maintain_order=True)
     )
-    waiting = timeline.segments.select(*_CUSTOMER, pl.col("subscription_end").alias("over")).unique()
-    expected = (
-        known.join(waiting, on=_CUSTOMER)
-        .filter(pl.col("over").is_null() | (pl.col("over") > pl.col("time")))
-        .select(_EVENT)
-    )
+    reaching = pl.col("last_close").is_null() | (pl.col("last_close") > pl.col("time"))
+    expected = known.join(to_come.select(*_CUSTOMER, "last_close"), on=_CUSTOMER).filter(reaching).select(_EVENT)
     alone = known.join(placed, on=_EVENT, how="anti").join(expected, on=_EVENT, how="anti")
-    own = issued.with_revisions(_own(alone, timeline, history), INVOICE[1:-1])
+    own = issued.with_revisions(_own(alone, timeline, context.history), INVOICE[1:-1])
     billed = pl.concat(part.select(_ONE_OFF) for part in (placed, own))
     headers = billed.unique(INVOICE, keep="first", maintain_order=True).with_columns(NO_TERMS, CLOSE.alias("close"))
     return _lines(billed), INVOICE_HEADERS.conform(headers)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.schemas.invoicing import INVOICE, SUBSCRIPTION
+from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions import local_midnight, overlapping_periods
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ def billable(segments: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         the segments' columns, ``subscription_start`` the first billable instant (a pause may put it after the trial's
-        end), and key; lasts_from, lasts_to: how long the periods of this length and alignment go on;
-        advance_fees_invoiced: an invoice closes as the segment begins, and bills its in-advance fees.
+        end), and key; lasts_from, lasts_to: how long the periods of this length and alignment go on; closes_at: when
+        the period that the segment ends in closes, null: it runs on; advance_fees_invoiced: an invoice closes as the
+        segment begins, and bills its in-advance fees.
     """
     bounded = (
         segments.with_columns(pl.max_horizontal("from", "trial_until").alias("from"))
@@ -51,13 +53,13 @@ def billable(segments: pl.DataFrame) -> pl.DataFrame:
 
 
 def _lasting(segments: pl.DataFrame) -> pl.DataFrame:
-    """Add invoiced_before, lasts_from and lasts_to to segments in order."""
+    """Add advance_fees_invoiced, lasts_from, lasts_to and closes_at to segments in order."""
     stopped = segments.filter(pl.col("to").is_not_null()).with_columns(
         (pl.col("to") - _MICROSECOND).alias("window_from"), pl.col("to").alias("window_to")
     )
-    ends = overlapping_periods(_schedule(stopped)).select("key", pl.col("full_to").alias("close"))
+    ends = overlapping_periods(_schedule(stopped)).select("key", pl.col("full_to").alias("closes_at"))
     ended = segments.join(ends, on="key", how="left", maintain_order="left")
-    before = pl.col("close").shift().over(SUBSCRIPTION)
+    before = pl.col("closes_at").shift().over(SUBSCRIPTION)
     other = pl.any_horizontal(pl.col(name) != pl.col(name).shift().over(SUBSCRIPTION) for name in _PERIOD)
     first = pl.col("from") == pl.col("subscription_start")
     at_close = (pl.col("from") == before) | (other & (pl.col("from") <= before))
@@ -70,7 +72,7 @@ def _lasting(segments: pl.DataFrame) -> pl.DataFrame:
     return cuts.with_columns(
         pl.coalesce(since.over(SUBSCRIPTION), "subscription_start").alias("lasts_from"),
         pl.coalesce(until.over(SUBSCRIPTION), "subscription_end").alias("lasts_to"),
-    ).drop("close", "cut")
+    ).drop("cut")
 
 
 def _schedule(segments: pl.DataFrame) -> pl.DataFrame:
@@ -99,6 +101,31 @@ def _period_closes_inside(close: pl.Expr) -> pl.Expr:
 def _starts_inside(start: pl.Expr) -> pl.Expr:
     """Whether a subscription that starts at this instant belongs to the row's window: [window_from, window_to)."""
     return (start >= pl.col("window_from")) & (start < pl.col("window_to"))
+
+
+def invoices_to_come(
+    segments: pl.DataFrame, tenants: pl.DataFrame, window_to: DateOrExpr, closed_by: datetime | None
+) -> pl.DataFrame:
+    """The subscriptions that are invoiced again after a run, as far as is known: tenant, customer, subscription,
+    currency, last_close (null: they run on).
+
+    One that moves on to a plan in another currency is invoiced in its old one up to then. Of a paused one the period in
+    which the pause began closes yet; nothing comes after that until it is resumed.
+
+    Args:
+        segments: ``billable()`` segments.
+        tenants: tenant, timezone.
+        window_to: the day up to which the run bills.
+        closed_by: the run's present; None: the run bills all that closes in its window.
+    """
+    bearer = [*SUBSCRIPTION, "currency"]
+    last = segments.group_by(bearer, maintain_order=True).agg(pl.col("closes_at", "subscription_end").last())
+    zoned = last.join(tenants.select("tenant", "timezone"), on="tenant")
+    bounded = local_midnight(zoned, window_to, "timezone", "billed_to")
+    close, billed_to = pl.min_horizontal("closes_at", "subscription_end"), pl.col("billed_to")
+    if closed_by is not None:
+        billed_to = pl.min_horizontal(billed_to, pl.lit(closed_by, INSTANT))
+    return bounded.filter(close.is_null() | (close > billed_to)).select(*bearer, close.alias("last_close"))
 
 
 def closing_within(

@@ -1,8 +1,9 @@
 """Which credit notes count, and what is left of an invoice beside them (docs/decisions/0020).
 
 An invoice, its corrections and its credit notes give back no more than was due for it, whichever comes first: what a
-correction gave back is not left for a note, and what a note gave back a correction does not give back again. Documents
-and journal both use the functions here.
+correction gave back is not left for a note, and what a note gave back a correction does not give back again. An invoice
+that comes out below zero as known now, since it gives back fees that an earlier one billed, is due that. Documents and
+journal both use the functions here.
 """
 
 from __future__ import annotations
@@ -159,7 +160,8 @@ def reopened(booked: pl.DataFrame, facts: pl.DataFrame, known_at: datetime | Non
 
 
 def _left(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
-    """What stands of invoices that credit notes lower: tenant, invoice_id, left_minor (tax included, at least 0).
+    """What stands of invoices that credit notes lower, tax included: tenant, invoice_id, value_minor (without the
+    notes), left_minor (beside them).
 
     Args:
         notes: CREDIT_NOTES.
@@ -176,15 +178,16 @@ def _left(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> 
             corrected.select(*_NUMBER, -pl.col("amount_minor")),
         ]
     )
-    value = signed.group_by(_NUMBER).agg(pl.col("amount_minor").sum().alias("value"))
-    left = (pl.col("value") - pl.col("given")).clip(0).alias("left_minor")
-    return bills.join(given, on=_NUMBER).join(value, on=_NUMBER).select("tenant", "invoice_id", left)
+    value = signed.group_by(_NUMBER).agg(pl.col("amount_minor").sum().alias("value_minor"))
+    left = (pl.col("value_minor") - pl.col("given")).alias("left_minor")
+    return bills.join(given, on=_NUMBER).join(value, on=_NUMBER).select("tenant", "invoice_id", "value_minor", left)
 
 
 def cap_by_credit_notes(
     lines: pl.DataFrame, notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame
 ) -> pl.DataFrame:
-    """Lines whose adjustments give back no more of an invoice than credit notes leave of it, tax included.
+    """Lines whose adjustments give back no more of an invoice than credit notes leave of it, tax included: down to
+    zero, or to what the invoice comes to as known now where that is below.
 
     The lines of one correction give in their order, each as much as the ones before it leave; what adds to the invoice
     is added to what is left. Their tax counts unrounded: whichever way the invoice that bills them rounds it, not a
@@ -207,9 +210,9 @@ def cap_by_credit_notes(
     share = pl.lit(1).cast(EXACT) + pl.col("tax_percent") / pl.lit(100).cast(EXACT)
     gross = pl.col("amount_minor").cast(EXACT) * share
     back = (-gross).clip(0)
-    there = (
-        pl.col("left_minor").cast(EXACT) + (gross + back).sum().over(corrected_by) - back.cum_sum().over(corrected_by)
-    )
+    now = pl.col("value_minor").cast(EXACT) + gross.sum().over(corrected_by)
+    allowed = (pl.col("left_minor").cast(EXACT) - now.clip(upper_bound=0)).clip(0)
+    there = allowed + (gross + back).sum().over(corrected_by) - back.cum_sum().over(corrected_by)
     most = ((there + back).clip(0) / share).floor().cast(pl.Int64)
     given = concerned.with_columns(pl.max_horizontal("amount_minor", -most).alias("given"))
     capped = given.filter(pl.col("amount_minor") < pl.col("given"))
