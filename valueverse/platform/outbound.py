@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpcore
+import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -132,6 +133,19 @@ def states_private_address(url: str) -> bool:
         except OSError:
             return False
     return not is_public(number)
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object that another server answered; None: the body is none, or is nested too deeply.
+
+    Answers are read by this alone: its parser has a limit of its own, where that of the standard library, and the
+    libraries that use it, raise RecursionError.
+    """
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 async def post(

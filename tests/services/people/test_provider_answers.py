@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.security]
 VERIFIER = "v" * 64
+DEEP = b"[" * 200_000
+"""Nested more deeply than parsers of JSON can follow."""
 BACK = Return("code", None, VERIFIER)
 
 
@@ -140,6 +142,11 @@ def single(tmp_path: Any) -> SingleSignOn:
     return SingleSignOn(Settings(home=tmp_path, oidc_private_addresses=True))
 
 
+def signed(one: Hostile, payload: bytes) -> str:
+    """A token of the provider's key that states this."""
+    return jwt.PyJWS().encode(payload, one.key, "RS256", {"kid": "k1"})
+
+
 def pem(key: rsa.RSAPrivateKey) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
@@ -192,6 +199,9 @@ FORGED: dict[str, Callable[[Hostile], object]] = {
     "no token": lambda one: None,
     "no text": lambda one: {"alg": "RS256"},
     "no JWT": lambda one: "a.b.c",
+    "a header without an end": lambda one: f"{base64.urlsafe_b64encode(DEEP[:9_000]).decode().rstrip('=')}.e30.AAAA",
+    "claims without an end": lambda one: signed(one, DEEP[:6_000]),
+    "half of a surrogate pair": lambda one: one.token(sub="\ud800"),
     "a huge one": lambda one: one.token(more="x" * 20_000),
 }
 
@@ -245,12 +255,39 @@ async def test_a_document_that_lies_or_asks_for_less_is_refused(
     assert refused.value.code == "bad_provider"
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"keys": 1}', b"{" + b" " * 300_000 + b"}"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"keys": 1}', b"{" + b" " * 300_000 + b"}", DEEP])
 async def test_an_answer_that_is_none_is_refused_whatever_its_length(hostile: Hostile, body: bytes) -> None:
     hostile.answers["/keys"] = body
     client = ProviderClient(Settings(oidc_private_addresses=True))
     with pytest.raises(RefusalError) as refused:
         await client.check("acme", hostile.issuer)
+    assert refused.value.code == "bad_provider"
+
+
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/keys", "/token", "/me"])
+async def test_no_answer_of_a_provider_is_more_than_a_refusal(
+    hostile: Hostile, single: SingleSignOn, path: str
+) -> None:
+    """A body of brackets ended in an error of ours, where the documentation promises 503 for its own tenant alone."""
+    hostile.give(hostile.token(email=None, email_verified=None))
+    for body in (DEEP, b'{"id_token":' + DEEP, b"[1]", b"a=b", b"\xff"):
+        hostile.answers[path] = body
+        single.client._known.clear()
+        with pytest.raises(RefusalError) as refused:
+            await single.subject(hostile.provider(), BACK)
+        assert refused.value.code == "bad_provider"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"access_token": "a\nb"}, {"access_token": "\u00e4"}, {"access_token": ""}, {"expires_in": "soon"}]
+)
+async def test_tokens_that_cannot_be_used_are_refused(
+    hostile: Hostile, single: SingleSignOn, changed: dict[str, object]
+) -> None:
+    hostile.give(hostile.token(email=None, email_verified=None))
+    hostile.answers["/token"] |= changed
+    with pytest.raises(RefusalError) as refused:
+        await single.subject(hostile.provider(), BACK)
     assert refused.value.code == "bad_provider"
 
 

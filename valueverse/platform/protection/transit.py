@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import hvac
 import requests
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+Result = TypeVar("Result")
 _SECONDS = 10
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What comes of reading an answer that is not the engine's; the library parses JSON by the standard library."""
 
 
 class TransitWrapper:
@@ -34,17 +37,21 @@ class TransitWrapper:
     def wrap(self, keys: Sequence[tuple[str, bytes]]) -> list[str]:
         """See ``Wrapper``."""
         items = [{"context": _base64(context.encode()), "plaintext": _base64(key)} for context, key in keys]
-        return [str(one["ciphertext"]) for one in self._batch("encrypt", items)]
+        return self._asked(lambda: [str(one["ciphertext"]) for one in self._batch("encrypt", items)])
 
     def unwrap(self, wrapped: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """See ``Wrapper``."""
-        found = self._each("decrypt", wrapped)
-        return [None if one is None else base64.b64decode(one["plaintext"]) for one in found]
+        return self._asked(
+            lambda: [
+                None if one is None else base64.b64decode(one["plaintext"]) for one in self._each("decrypt", wrapped)
+            ]
+        )
 
     def rewrap(self, wrapped: Sequence[tuple[str, str]]) -> list[str | None]:
         """See ``Wrapper``."""
-        found = self._each("rewrap", wrapped)
-        return [None if one is None else str(one["ciphertext"]) for one in found]
+        return self._asked(
+            lambda: [None if one is None else str(one["ciphertext"]) for one in self._each("rewrap", wrapped)]
+        )
 
     def rotate(self) -> None:
         """See ``Wrapper``."""
@@ -52,8 +59,9 @@ class TransitWrapper:
 
     def retire(self) -> None:
         """See ``Wrapper``."""
-        found = self._asked(lambda: self._transit.read_key(self._key, mount_point=self._mount))
-        newest = int(found["data"]["latest_version"])
+        newest = self._asked(
+            lambda: int(self._transit.read_key(self._key, mount_point=self._mount)["data"]["latest_version"])
+        )
         # One after the other: the server judges each bound by the one that holds.
         for bound in ("min_decryption_version", "min_encryption_version"):
             self._asked(
@@ -90,20 +98,27 @@ class TransitWrapper:
 
     def _batch(self, verb: str, items: list[dict[str, str]]) -> list[dict[str, Any]]:
         address = f"{self._mount}/{verb}/{self._key}"
-        answer = self._asked(lambda: self._client.write_data(address, data={"batch_input": items}))
-        found: list[dict[str, Any]] = answer["data"]["batch_results"]
+        found: list[dict[str, Any]] = self._asked(
+            lambda: self._client.write_data(address, data={"batch_input": items})["data"]["batch_results"]
+        )
         return found
 
-    def _asked(self, call: Callable[[], Any]) -> Any:
+    def _asked(self, call: Callable[[], Result]) -> Result:
+        """What ``call`` gives, which asks the server and reads its answer.
+
+        Raises:
+            RefusalError: ``key_server_refused``, ``key_server_unreachable``.
+        """
         try:
             return call()
         except InvalidRequest:
             # What the server answers to a batch has the keys that it did unwrap: no part of it goes into a message.
             raise _RefusedBatchError(self._url, f"{self._mount}/{self._key}") from None
         except VaultError as error:
+            reasons = ", ".join(map(str, error.errors or ["no reason given"]))
             raise RefusalError(
                 "key_server_refused",
-                f"{self._url} refuses: {', '.join(error.errors or ['no reason given'])}; the token in {self._token} "
+                f"{self._url} refuses: {reasons}; the token in {self._token} "
                 f"needs encrypt, decrypt and rewrap of {self._mount}/{self._key}",
                 "VALUEVERSE_VAULT_URL",
             ) from error
@@ -111,6 +126,13 @@ class TransitWrapper:
             raise RefusalError(
                 "key_server_unreachable", f"{self._url} does not answer: {error}", "VALUEVERSE_VAULT_URL"
             ) from error
+        except _UNREADABLE:
+            # No part of the answer goes into a message, as above.
+            raise RefusalError(
+                "key_server_refused",
+                f"{self._url} answers otherwise than a transit engine: is it the address of OpenBao or Vault?",
+                "VALUEVERSE_VAULT_URL",
+            ) from None
 
 
 class _RefusedBatchError(RefusalError):

@@ -24,6 +24,8 @@ _SKEW = 60
 """Seconds that a provider's clock may be off."""
 _LONGEST = 16_384
 _MOST_KEYS = 100
+_UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
+"""What the library raises of a token: its parts are JSON, read by the parser of the standard library."""
 _LONGEST_SUBJECT = 255
 """Letters (Core 1.0, section 2)."""
 
@@ -67,7 +69,7 @@ def key_id(token: str) -> str:
     """
     try:
         header = jwt.get_unverified_header(token) if len(token) <= _LONGEST else {}
-    except jwt.PyJWTError as error:
+    except _UNREADABLE as error:
         raise _refused("it is no JWT") from error
     if header.get("alg") != ALGORITHM or "crit" in header or not isinstance(header.get("kid"), str):
         raise _refused(f"it is not signed by {ALGORITHM} with a key that it names")
@@ -79,7 +81,7 @@ def is_signed(token: str, key: jwt.PyJWK) -> bool:
     """Whether ``key`` has signed a token, whatever it states."""
     try:
         jwt.PyJWS().decode(token, key, algorithms=[ALGORITHM])
-    except (jwt.PyJWTError, ValueError, TypeError):
+    except _UNREADABLE:
         return False
     return True
 
@@ -100,7 +102,7 @@ def claims_of(token: str, key: jwt.PyJWK, expected: Expected) -> dict[str, Any]:
             leeway=_SKEW,
             options={"require": _REQUIRED, "enforce_minimum_key_length": True},
         )
-    except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+    except _UNREADABLE as error:
         raise _refused(f"{type(error).__name__}: {error}") from error
     # For us alone: a token that others are meant by too may have been given to one of them.
     party = claims.get("azp", expected.client_id)

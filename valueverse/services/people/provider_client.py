@@ -7,6 +7,7 @@ which is slow or hostile costs its own tenant's log-ins and nobody else's. Nothi
 from __future__ import annotations
 
 import base64
+import re
 import time
 from collections import Counter, OrderedDict
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from oauthlib.oauth2.rfc6749.parameters import parse_token_response, prepare_tok
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from valueverse.errors import RefusalError
-from valueverse.platform.outbound import GuardedNetwork, Message, is_address, send
+from valueverse.platform.outbound import GuardedNetwork, Message, is_address, json_object, send
 from valueverse.services.people.id_tokens import ALGORITHM, is_signed, key_id, key_set
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ AT_ONCE = 8
 """Requests to one tenant's provider that are under way at once."""
 _MOST_BYTES = 256 * 1024
 _MOST_KNOWN = 1000
+_TOKEN = re.compile(r"[!-~]+")
+"""Access tokens (RFC 6749, appendix A.12), without the space, which ends one in a header."""
 _BASIC, _POST = "client_secret_basic", "client_secret_post"
 
 
@@ -148,14 +151,18 @@ class ProviderClient:
         status, body = await self._ask(
             provider.tenant, Message("POST", metadata.token_endpoint, headers, form.encode())
         )
+        # What is read of the answer is text or a number; what is nested is left out, before anybody parses it again.
+        plain = {name: one for name, one in (json_object(body) or {}).items() if not isinstance(one, dict | list)}
         try:
-            tokens: dict[str, Any] = dict(parse_token_response(body.decode()))
+            tokens: dict[str, Any] = dict(parse_token_response(orjson.dumps(plain)))
         except OAuth2Error as error:
             if error.error == "invalid_grant":
                 raise RefusalError("provider_refused", "the provider does not know the code") from error
             raise _bad(f"{metadata.token_endpoint} answers {status}: {error.error}") from error
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise _bad(f"{metadata.token_endpoint} answers {status} without tokens") from error
+        if not _TOKEN.fullmatch(str(tokens["access_token"])):
+            raise _bad(f"{metadata.token_endpoint} answers an access token that no header can hold")
         return tokens
 
     async def user_info(self, provider: Provider, access_token: str) -> dict[str, Any]:
@@ -214,11 +221,8 @@ class ProviderClient:
 
     async def _document(self, tenant: str, message: Message) -> dict[str, Any]:
         status, body = await self._ask(tenant, message)
-        try:
-            found = orjson.loads(body) if status == 200 else None
-        except orjson.JSONDecodeError:
-            found = None
-        if not isinstance(found, dict):
+        found = json_object(body) if status == 200 else None
+        if found is None:
             raise _bad(f"{message.url} answers {status}, and no JSON object")
         return found
 
