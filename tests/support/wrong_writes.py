@@ -32,6 +32,11 @@ WRONG_WRITES: dict[str, tuple[str, str, Any, int, str, str | None]] = {
                        "conflict", "body.subscription"),
     "no change": ("POST", "/subscriptions/s1/change", {}, 422, "invalid-request", "body.plan"),
     "an unknown subscription": ("POST", "/subscriptions/s11/end", {}, 404, "not-found", None),
+    **{
+        f"{verb} before the start": ("POST", f"/subscriptions/s1/{verb}", body | {"on": "2020-01-01"}, 422,
+                                     "invalid-request", "body.on")
+        for verb, body in (("change", {"plan": "basic"}), ("pause", {}), ("resume", {}), ("end", {}))
+    },
     "a subscription that is not paused": ("POST", "/subscriptions/s1/resume", {}, 409, "conflict", "path.key"),
     "an unknown invoice": ("POST", "/invoices/nothing/void", {"reason": "x"}, 404, "not-found", None),
     "a payment of no invoice": ("POST", "/payments", {"invoice": "nothing", "amount": "1", "currency": "USD"}, 422,

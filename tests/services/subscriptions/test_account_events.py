@@ -18,6 +18,7 @@ from valueverse.services.ingestion.check_file import check_file
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 from valueverse.services.subscriptions import account_events, billing_log
 from valueverse.services.subscriptions.account_events import (
+    PAUSED,
     Account,
     change_subscription,
     create_customer,
@@ -26,6 +27,7 @@ from valueverse.services.subscriptions.account_events import (
     read_quantities,
     start_subscription,
 )
+from valueverse.services.subscriptions.recorded_events import record_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,8 +136,16 @@ REFUSED: dict[str, tuple[Callable[[Account], Any], str, str]] = {
         "the tenant 'acme' has no subscription 's11': did you mean 's1'?",
     ),
     "an end before the start": (
-        lambda one: end_subscription(one, "s1", on="2023-06-01"), "KEY",
-        "no subscription 's1' has started by then",
+        lambda one: end_subscription(one, "s1", on="2023-06-01"), "--on",
+        "the subscription 's1' starts at 2024-01-01T00:00:00Z: state that instant or a later one by --on",
+    ),
+    "a pause before the start": (
+        lambda one: record_event(one, PAUSED, {"subscription": "s1"}, on="2024-01-01"), "--on",
+        "the subscription 's1' starts at 2024-01-01T00:00:00Z: state that instant or a later one by --on",
+    ),
+    "a change before the start": (
+        lambda one: change_subscription(one, "s1", on="2023-12-31", fields={"quantities": {"seats": "4"}}), "--on",
+        "the subscription 's1' starts at 2024-01-01T00:00:00Z: state that instant or a later one by --on",
     ),
     "no change": (
         lambda one: change_subscription(one, "s1", on=None, fields={"effective": "period_end"}), "--plan",

@@ -45,7 +45,7 @@ _TURNS = (PAUSED, RESUMED)
 UPDATED = "billing.customer.updated"
 _PLACES = {
     "unknown_customer": "data.customer", "unknown_plan": "data.plan", "unknown_fee": "data.quantities",
-    "bad_time": "time", "ends_before_start": "data.ends_at", "already_ended": "time",
+    "bad_time": "time", "ends_before_start": "data.ends_at", "already_ended": "time", "unknown_subscription": "time",
 }  # fmt: skip
 """What a reason to reject an event is about; the key in all other cases."""
 
@@ -394,4 +394,20 @@ def _fee_hint(account: Account, event: dict[str, Any]) -> tuple[str, str | None]
     return f"the plan {plan!r} has no fee {unknown!r} with a unit_amount{hint.ending}", hint.name
 
 
-_HINTS = {"unknown_customer": _customer_hint, "unknown_plan": _plan_hint, "unknown_fee": _fee_hint}
+def _start_hint(account: Account, event: dict[str, Any]) -> tuple[str, None]:
+    """Of an event before the start of its subscription, which ``Account.subscription`` has found."""
+    segment = account.subscription(event["data"]["subscription"])
+    start, local = (
+        segment["subscription_start"],
+        segment["subscription_start"].astimezone(ZoneInfo(segment["timezone"])),
+    )
+    is_midnight = local.time() == datetime.min.time()
+    since, at = (local.date().isoformat(), "date") if is_midnight else (utc_text(start), "instant")
+    cure = f"state that {at} or a later one by {account.names.of('time')}"
+    return f"the subscription {segment['subscription']!r} starts at {since}: {cure}", None
+
+
+_HINTS = {
+    "unknown_customer": _customer_hint, "unknown_plan": _plan_hint, "unknown_fee": _fee_hint,
+    "unknown_subscription": _start_hint,
+}  # fmt: skip
