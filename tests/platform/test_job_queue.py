@@ -23,6 +23,8 @@ from valueverse.platform.job_queue import Job, JobKind, Worker
 from valueverse.platform.queries import rows_of, value_of, values_of
 from valueverse.platform.telemetry.logs import make_log
 from valueverse.platform.warehouse import connect
+from valueverse.services.background.job_kinds import AT_ONCE
+from valueverse.services.webhooks import jobs as webhooks
 
 if TYPE_CHECKING:
     from valueverse.platform.isolation import Failure
@@ -132,6 +134,37 @@ async def test_many_jobs_of_a_tenant_hold_up_nobody_elses(world: Settings) -> No
     defer(world, *(("acme", str(number)) for number in range(4)))
     await work.worker(world, at_once=4).run_due()
     assert (len(work.done), work.most) == (4, 1)
+
+
+async def test_webhooks_of_a_hundred_tenants_that_hang_delay_nobody_elses(world: Settings) -> None:
+    begun: list[str] = []
+    all_hang, healthy, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def work(_: Settings, job: Job) -> None:
+        begun.append(job.tenant)
+        if job.tenant == "birch":
+            healthy.set()
+        else:
+            if len(begun) == 100 * share:
+                all_hang.set()
+            await over.wait()
+
+    queue = webhooks.QUEUE
+    kind = JobKind("try", queue, work, (10,), Work().give_up)
+    defer_many = """
+        select queue.defer('t-' || tenant, %s, 'try', key::text)
+          from generate_series(1, 100) as tenant, generate_series(1, %s) as key"""
+    with connect(world, "builder") as connection:
+        share = value_of(connection, "select jobs from queue.tenant_share where queue_name = %s", [queue])
+        connection.execute(defer_many, [queue, share])
+    worker = asyncio.create_task(Worker(world, [kind], {queue: AT_ONCE[queue]}, make_log(io.BytesIO())).run())
+    await asyncio.wait_for(all_hang.wait(), 30)
+    with connect(world, "builder") as connection:
+        connection.execute("select queue.defer('birch', %s, 'try', '1')", [queue])
+    await asyncio.wait_for(healthy.wait(), 3)
+    over.set()
+    worker.cancel()
+    await asyncio.wait([worker])
 
 
 async def test_a_failing_tenants_job_is_tried_again_later_and_given_up_and_the_others_are_done(world: Settings) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from valueverse.platform.outbound import MOST_READ, Answer, GuardedNetwork, is_public, post
+from valueverse.platform.outbound import MOST_READ, Answer, GuardedNetwork, Message, is_public, post, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,3 +147,28 @@ async def test_an_endpoint_that_sends_its_answer_drop_by_drop_is_given_up() -> N
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         assert await post(url, {}, b"x", GuardedNetwork(private=True), 0.2) == Answer(None, "no answer within 0 s")
+
+
+async def test_the_status_decides_whatever_becomes_of_the_body() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx"
+    with listening(head) as (port, _):  # and the connection ends
+        assert await post(f"http://127.0.0.1:{port}/", {}, b"x", GuardedNetwork(private=True), 5) == Answer(200)
+        cut = await send(Message("GET", f"http://127.0.0.1:{port}/"), GuardedNetwork(private=True), 5, 10)
+        assert (cut.status, cut.body) == (200, b"x")
+        assert cut.reason is not None
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(head)
+                while not over.wait(0.05):
+                    connection.sendall(b"x")
+
+        over = threading.Event()
+        thread = threading.Thread(target=drip)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        assert await post(url, {}, b"x", GuardedNetwork(private=True), 0.5) == Answer(200)
+        over.set()
+        thread.join(10)

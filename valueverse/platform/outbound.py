@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ import httpcore
 import orjson
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable, Mapping
 
     Resolver = Callable[[str, int], Awaitable[list[str]]]
@@ -88,7 +90,7 @@ class Answer:
 
     Attributes:
         status: of HTTP; None: none came.
-        reason: why there is none, in words of ours.
+        reason: why there is none, or why the body is not whole, in words of ours.
         body: what was read of it.
     """
 
@@ -151,30 +153,40 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 async def post(
     url: str, headers: Mapping[str, str], body: bytes, network: httpcore.AsyncNetworkBackend, seconds: float
 ) -> Answer:
-    """Send ``body`` to ``url``, within ``seconds`` in all. No redirect is followed, no body is stored."""
-    return replace(await send(Message("POST", url, headers, body), network, seconds, MOST_READ), body=b"")
+    """Send ``body`` to ``url``, within ``seconds`` in all. No redirect is followed; the status decides, whatever
+    becomes of the answer's body, none of which is stored."""
+    answer = await send(Message("POST", url, headers, body), network, seconds, MOST_READ)
+    return answer if answer.status is None else Answer(answer.status)
 
 
 async def send(message: Message, network: httpcore.AsyncNetworkBackend, seconds: float, most: int) -> Answer:
     """Send ``message``, within ``seconds`` in all; the answer with a body of a little more than ``most`` bytes at the
-    most. No redirect is followed."""
+    most. No redirect is followed. A body that breaks off or does not come in time gives the status and a reason."""
+    status, read = None, bytearray()
     try:
         with anyio.fail_after(seconds):
             async with (
-                httpcore.AsyncConnectionPool(network_backend=network) as pool,
+                httpcore.AsyncConnectionPool(_trusted(), network_backend=network) as pool,
                 pool.stream(
                     message.method, message.url, headers=list(message.headers.items()), content=message.body
                 ) as answer,
             ):
-                read = bytearray()
+                status = answer.status
                 async for part in answer.aiter_stream():
                     read += part
                     if len(read) > most:
                         break
-                return Answer(answer.status, None, bytes(read))
+        reason = None
     except ForbiddenAddressError:
-        return Answer(None, "the address is not a public one")
+        reason = "the address is not a public one"
     except TimeoutError:
-        return Answer(None, f"no answer within {seconds:.0f} s")
+        reason = f"no answer within {seconds:.0f} s"
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
-        return Answer(None, f"the connection failed: {type(error).__name__}")
+        reason = f"the connection failed: {type(error).__name__}"
+    return Answer(status, reason, bytes(read))
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The public certificate authorities, which are a megabyte: hundreds of requests share them."""
+    return httpcore.default_ssl_context()

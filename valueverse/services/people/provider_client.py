@@ -229,7 +229,7 @@ class ProviderClient:
     async def _ask(self, tenant: str, message: Message) -> tuple[int, bytes]:
         with self._place(tenant):
             answer = await send(message, self._network, self._seconds, _MOST_BYTES)
-        if answer.status is None or answer.status >= 500:
+        if answer.status is None or answer.reason or answer.status >= 500:
             raise _unavailable(f"{message.url}: {answer.reason or f'it answers {answer.status}'}")
         if len(answer.body) > _MOST_BYTES:
             raise _bad(f"{message.url} answers more than {_MOST_BYTES} bytes")

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 
 from valueverse.platform.job_queue import JobKind
 from valueverse.platform.outbound import Answer, GuardedNetwork, post
@@ -29,11 +30,15 @@ _AGAIN = (5, 30, 120, 600)
 _SECONDS = 15
 """An attempt may take."""
 _GONE = 410
+_CONNECTIONS = 8
+"""Attempts that begin or end at once in a process, for which each has a connection to the database; while it waits for
+an answer it has none."""
+_PLACES: RunVar[CapacityLimiter] = RunVar("places of attempts")
 _RANDOM = secrets.SystemRandom()
 
 
 async def _work(settings: Settings, job: Job) -> dict[str, Any] | None:
-    row = await to_thread.run_sync(_begin, settings, job)
+    row = await to_thread.run_sync(_begin, settings, job, limiter=_places())
     if row is None:
         # Delivered or given up meanwhile, or due at another instant, for which there is another job.
         return None
@@ -41,9 +46,17 @@ async def _work(settings: Settings, job: Job) -> dict[str, Any] | None:
     network, begun = GuardedNetwork(private=settings.webhook_private_addresses), time.monotonic_ns()
     answer = await post(row["url"], headers, row["body"].encode(), network, _SECONDS)
     milliseconds = (time.monotonic_ns() - begun) // 1_000_000
-    await to_thread.run_sync(_finish, settings, row, answer, milliseconds)
+    await to_thread.run_sync(_finish, settings, row, answer, milliseconds, limiter=_places())
     named = {name: row[name] for name in ("endpoint", "message_id", "attempts")}
     return named | {"status": answer.status, "reason": answer.reason}
+
+
+def _places() -> CapacityLimiter:
+    limiter = _PLACES.get(None)
+    if limiter is None:
+        limiter = CapacityLimiter(_CONNECTIONS)
+        _PLACES.set(limiter)
+    return limiter
 
 
 def _begin(settings: Settings, job: Job) -> dict[str, Any] | None:
