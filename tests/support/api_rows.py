@@ -47,13 +47,6 @@ def fill(admin: psycopg.Connection[Any]) -> None:
             " values (%s, sha256('k'), sha256('f'), 201, 'b')",
             [tenant],
         )
-        for table, names, values in (("credit", "kind, ", "'wallet', "), ("discount", "", "")):
-            query = (
-                f"alter table billing.invoice_{table} disable trigger user; insert into billing.invoice_{table}"
-                f" (tenant_id, invoice_id, position, {names}key, origin, amount_minor)"
-                f" values ('{tenant}', '{invoice_id(tenant, '2023-10')}', 1, {values}'k', 'o', 1)"
-            )
-            admin.execute(query.encode())
         admin.execute(
             "insert into billing.computation (tenant_id, computation, kind, request, steps, requested_by)"
             " values (%s, gen_random_uuid(), 'rerating', '{}', 1, 'k')",
