@@ -60,6 +60,8 @@ CALLS: dict[str, str | None] = {
     f"close_session('acme', '{FAMILY}', '')": None,
     f"create_portal_link('acme', '{FAMILY}', 'c1', 'made', '1 h', 'k1', '')": "[('made',)]",
     f"create_portal_link('acme', '{FAMILY}', 'only birch', 'made', '1 h', 'k1', '')": "[('unknown',)]",
+    f"create_portal_link('acme', '{FAMILY}', 'only birch', 'stated', '1 h', 'k1', '', true)": "[('made',)]",
+    f"create_portal_link('acme', '{OF_BIRCH}', 'c1', 'stated', '1 h', 'k1', '', true)": "[('ended',)]",
     f"create_portal_link('acme', '{OF_BIRCH}', 'c1', 'made', '1 h', 'k1', '')": "[('ended',)]",
     f"open_portal_session('acme', 'link', '{FAMILY}', 'new', '1 h', '1 h', '')": "[('c1', 'k1')]",
     f"open_portal_session('acme', 'used', '{FAMILY}', 'new', '1 h', '1 h', '')": "[]",

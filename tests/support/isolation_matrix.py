@@ -116,7 +116,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "apply_rerating": ("%s, 'key', '', null", [invoice_id(owner, "rerating")]),
         **value_calls(owner),
         "close_session": ("%s, ''", [invoice_id(owner, "family")]),
-        "create_portal_link": ("%s, %s, 'made', '1 h', 'key', ''", [invoice_id(owner, "family"), customer]),
+        "create_portal_link": ("%s, %s, 'made', '1 h', 'key', '', true", [invoice_id(owner, "family"), customer]),
         "open_portal_session": ("%s, %s, 'new', '1 h', '1 h', ''", [f"link of {owner}", invoice_id(owner, "family")]),
         "portal_invoice": ("%s, %s", [customer, f"{owner}-000001"]),
         "portal_invoices": ("%s, null, null, null, null, null, null, null, 100", [customer]),

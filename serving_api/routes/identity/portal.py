@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import orjson
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER, answer_once
+from serving_api.log_reads import of_log
 from serving_api.problems import Problem
 from serving_api.responses import refuse_parameters
 from serving_api.routes.identity.schemas import NewPortalLink, PortalExchange, PortalLink
@@ -23,6 +25,7 @@ from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.platform.access.api_keys import digest
 from valueverse.platform.access.opaque_tokens import PORTAL_LINK, REFRESH, new_token
+from valueverse.services.subscriptions.timelines import stated_customer, timeline_of
 
 if TYPE_CHECKING:
     from serving_api.database import Transaction
@@ -43,23 +46,47 @@ async def create_link(
 ) -> Response:
     """A token with which one customer signs in, once. It is shown this once, and stored as a hash."""
     refuse_parameters(request)
+    try:
+        return await answer_once(request, identity.tenant, partial(_made, request, given, identity))
+    except _UnrecordedError:
+        found = await of_log(request, identity.tenant, lambda log, _: stated_customer(timeline_of(log), given.customer))
+        if found is None:
+            place = {"path": "body.customer", "message": "no customer has this key"}
+            raise Problem("invalid-request", "There is no such customer.", errors=[place]) from None
+    return await answer_once(request, identity.tenant, partial(_made, request, given, identity, stated=True))
+
+
+class _UnrecordedError(Exception):
+    """No billing run has recorded the customer."""
+
+
+async def _made(
+    request: Request,
+    given: NewPortalLink,
+    identity: Identity,
+    transaction: Transaction,
+    again: Repeatable,
+    *,
+    stated: bool = False,
+) -> Response:
+    """The link; ``stated``: an event creates its customer.
+
+    Raises:
+        Problem: ``invalid-token``.
+        _UnrecordedError: its customer may be one that waits, or none.
+    """
     tenant = identity.tenant
-
-    async def write(transaction: Transaction, again: Repeatable) -> Response:
-        token, lifetime = new_token(tenant, PORTAL_LINK), timedelta(minutes=given.expires_in_minutes)
-        asked = (given.customer, digest(token), lifetime)
-        sent_by = (identity.key_prefix, request.scope["exchange"].request_id)
-        rows = await transaction.call("create_portal_link", tenant, identity.family, *asked, *sent_by)
-        if rows[0]["create_portal_link"] == "ended":
-            raise refused_token()
-        if rows[0]["create_portal_link"] == "unknown":
-            place = {"path": "body.customer", "message": "no customer has this key; billing knows new ones a run later"}
-            raise Problem("invalid-request", "There is no such customer.", errors=[place])
-        link = {"customer": given.customer, "expires_at": utc_text(datetime.now(UTC) + lifetime)}
-        bodies = [orjson.dumps(link | {"token": text}) for text in (None, token)]
-        return await again.end(transaction, tenant, 201, *bodies)
-
-    return await answer_once(request, tenant, write)
+    token, lifetime = new_token(tenant, PORTAL_LINK), timedelta(minutes=given.expires_in_minutes)
+    asked = (given.customer, digest(token), lifetime)
+    sent_by = (identity.key_prefix, request.scope["exchange"].request_id)
+    rows = await transaction.call("create_portal_link", tenant, identity.family, *asked, *sent_by, stated)
+    if rows[0]["create_portal_link"] == "ended":
+        raise refused_token()
+    if rows[0]["create_portal_link"] == "unknown":
+        raise _UnrecordedError
+    link = {"customer": given.customer, "expires_at": utc_text(datetime.now(UTC) + lifetime)}
+    bodies = [orjson.dumps(link | {"token": text}) for text in (None, token)]
+    return await again.end(transaction, tenant, 201, *bodies)
 
 
 @router.post("/exchange", response_model=Session, summary="Sign in to the portal")

@@ -15,6 +15,8 @@ import pytest
 
 from serving_api.security.tokens import Identity
 from tests.support.billing_rows import secret_of
+from tests.support.inbox import receive
+from tests.support.landing import event, founding
 from tests.support.people import actions, add_person, log_in
 from tests.support.serving import ODD_CUSTOMER, Api, assert_problem, bearer, without
 from valueverse.dates import utc_text
@@ -250,6 +252,25 @@ async def test_no_link_is_made_without_the_scope_for_nobody_or_in_an_ended_sessi
     await api.client.delete("/v1/sessions", headers=writer)
     answer = await api.client.post(LINKS, json={"customer": MINE}, headers=writer)
     assert_problem(answer, 401, "invalid-token")
+
+
+async def test_a_link_is_made_for_a_customer_who_waits_for_ingestion(
+    api: Api, module_settings: Settings, writer: dict[str, str]
+) -> None:
+    """The key of another tenant's customer who waits makes none."""
+    for tenant, customer in (("acme", "just created"), ("birch", "of birch alone")):
+        created = event("created", {"customer": customer}, type="billing.customer.created")
+        receive(module_settings, tenant, founding(tenant), created)
+    answer = await api.client.post(LINKS, json={"customer": "of birch alone"}, headers=writer)
+    assert assert_problem(answer, 422, "invalid-request")["errors"][0]["path"] == "body.customer"
+    once, wanted = writer | {"Idempotency-Key": "link of one who waits"}, {"customer": "just created"}
+    first, second = [await api.client.post(LINKS, json=wanted, headers=once) for _ in range(2)]
+    assert (first.status_code, second.json()) == (201, first.json() | {"token": None})
+    mine = bearer((await exchange(api, first.json()["token"])).json()["access_token"])
+    assert (await api.client.get("/v1/me", headers=mine)).json()["id"] == "just created"
+    assert (await api.client.get("/v1/invoices", headers=mine)).json()["data"] == []
+    with connect(module_settings, "builder") as connection:
+        connection.execute("delete from inbox.batch")
 
 
 async def test_a_portal_session_makes_neither_keys_nor_links_in_the_database_either(
