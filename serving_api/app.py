@@ -58,6 +58,7 @@ from serving_api.routes.webhooks import deliveries, endpoints
 from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
 from valueverse.errors import RefusalError
+from valueverse.platform import descriptors
 from valueverse.platform.garbage import keep_what_is_loaded
 from valueverse.platform.settings import Settings, get_settings
 from valueverse.platform.telemetry import tracing
@@ -225,5 +226,6 @@ async def _begin(service: Service) -> None:
         service.log.info("ready to serve", version=VERSION, groups=service.settings.api_groups or "all")
 
 
+descriptors.raise_limit()
 app = create_app(get_settings())
 keep_what_is_loaded()

@@ -1,9 +1,9 @@
-"""Bodies of events, which are large: how many are in memory at once, whose, and which of them is judged next."""
+"""Bodies: how many bytes of them are in memory at once; of events whose they are, and which of them is judged next."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -13,7 +13,7 @@ from serving_api.metrics import BODY_BYTES, SHED
 from serving_api.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from starlette.requests import Request
 
@@ -23,6 +23,9 @@ MOST_REQUESTS = 256
 """Requests with events that are answered at once by this process; of one tenant, half of them."""
 _AT_ONCE = 2
 """Bodies that are expanded and judged at once, each of which takes some hundred megabytes."""
+
+MOST_OF_ALL = 512 * 2**20
+"""Bytes of bodies of all requests, also of those that have not signed in."""
 
 Result = TypeVar("Result")
 
@@ -70,6 +73,34 @@ class Turns:
         others.popleft().set()
         if others:
             self._waiting[tenant] = others
+
+
+class Bodies:
+    """The memory that one process gives to bodies of requests of every kind."""
+
+    def __init__(self, most: int = MOST_OF_ALL) -> None:
+        self.free = most
+
+    @contextmanager
+    def held(self) -> Iterator[Callable[[int], None]]:
+        """What counts bytes of one request's body, until the request is answered.
+
+        Raises:
+            Problem: ``unavailable``, from what counts: there is no room.
+        """
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if size > self.free:
+                raise _too_many("Too much is being received.")
+            taken += size
+            self.free -= size
+
+        try:
+            yield take
+        finally:
+            self.free += taken
 
 
 class Intake:
@@ -123,6 +154,6 @@ def _used_up(counted: Counter[str], tenant: str, more: int, most: int) -> bool:
     return counted.total() + more > most or counted[tenant] + more > most // 2
 
 
-def _too_many() -> Problem:
+def _too_many(detail: str = "Too many events are being received.") -> Problem:
     SHED.inc()
-    return Problem("unavailable", "Too many events are being received.", headers={"Retry-After": "1"})
+    return Problem("unavailable", detail, headers={"Retry-After": "1"})

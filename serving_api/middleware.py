@@ -21,6 +21,8 @@ from valueverse.landing.dialects import MOST_BYTES
 from valueverse.platform.telemetry import tracing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.trace import Span
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -89,6 +91,7 @@ class Frame:
             structlog.contextvars.bound_contextvars(request_id=exchange.request_id, tenant=None),
             metrics.IN_PROGRESS.track_inprogress(),
             tracing.span("request", "server", given.get(tracing.TRACEPARENT)) as span,
+            self._service.bodies.held() as take,
         ):
             try:
                 most = _most(scope)
@@ -96,7 +99,8 @@ class Frame:
                 if read is not None:
                     await self._service.reads.serve(read, scope, sending)
                 else:
-                    await self._app(scope, _limited(receive, most, exchange.arrived + PATIENCE), sending)
+                    limited = _limited(receive, most, exchange.arrived + PATIENCE, take)
+                    await self._app(scope, limited, sending)
             except Exception as error:
                 problem = problem_of(error)
                 if problem.status_code >= 500:
@@ -176,7 +180,7 @@ def _check(given: Headers, most: int) -> None:
         raise _too_large(most)
 
 
-def _limited(receive: Receive, most: int, until: float) -> Receive:
+def _limited(receive: Receive, most: int, until: float, take: Callable[[int], None]) -> Receive:
     """The request's body, up to ``most`` bytes, all of which come by ``until``; what follows it may take its time."""
     size, whole = 0, False
 
@@ -194,6 +198,7 @@ def _limited(receive: Receive, most: int, until: float) -> Receive:
         size += len(message.get("body", b""))
         if size > most:
             raise _too_large(most)
+        take(len(message.get("body", b"")))
         return message
 
     return receiving

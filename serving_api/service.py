@@ -12,7 +12,7 @@ from serving_api.answer_cache import AnswerCache, Listening
 from serving_api.cursors import Cursors
 from serving_api.database import Database
 from serving_api.engine import Engine
-from serving_api.intake import Intake
+from serving_api.intake import Bodies, Intake
 from serving_api.invoice_reads import InvoiceReads
 from serving_api.later import Later
 from serving_api.live_events import LiveEvents
@@ -70,6 +70,11 @@ class Service:
     def limiter(self) -> Limiter:
         """Requests a minute."""
         return Limiter(self.settings.redis_url, self.log, self.requests_a_minute)
+
+    @cached_property
+    def bodies(self) -> Bodies:
+        """Memory for bodies of all requests."""
+        return Bodies()
 
     @cached_property
     def intake(self) -> Intake:

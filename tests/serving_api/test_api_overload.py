@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from serving_api.intake import Intake, Turns
+from serving_api.intake import Bodies, Intake, Turns
 from serving_api.security.rate_limits import Limiter
 from tests.support.landing import event
 from tests.support.serving import assert_problem, bearer, serving
@@ -92,6 +92,32 @@ async def test_a_tenant_that_uses_up_its_half_is_shed_and_others_are_answered(
         go_on.set()
         assert {(await one).status_code for one in stalled} == {202}
         assert (await send(api, "acme")).status_code == 202
+
+
+@pytest.mark.security
+async def test_bodies_of_all_requests_have_a_bound_together_also_without_a_token(
+    module_settings: Settings, keys: dict[str, str]
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{" + b" " * 1500
+        begun.set()
+        await go_on.wait()
+        yield b"}"
+
+    async with serving(module_settings, keys) as api:
+        bodies = api.app.state.service.__dict__["bodies"] = Bodies(2000)
+        json = {"Content-Type": "application/json"}
+        stalled = asyncio.create_task(api.client.post("/v1/simulations", content=slow(), headers=json))
+        await begun.wait()
+        shed = await api.client.post("/v1/simulations", content=b"{" + b" " * 600 + b"}", headers=json)
+        assert_problem(shed, 503, "unavailable")
+        assert shed.headers["retry-after"] == "1"
+        assert (await api.client.get("/healthz")).status_code == 200
+        go_on.set()
+        assert (await stalled).status_code in {401, 422}
+        assert bodies.free == 2000
 
 
 async def test_tenants_take_turns_however_much_work_each_has() -> None:

@@ -40,19 +40,7 @@ class Server:
 
 
 def start(settings: Settings, log: Path, port: int, workers: int = 1) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "granian",
-        "--interface",
-        "asgi",
-        "--port",
-        str(port),
-        "--workers",
-        str(workers),
-        "--no-ws",
-        "serving_api.app:app",
-    ]
+    command = [sys.executable, "-m", *api_services.arguments(port, workers)]
     with log.open("wb") as output:
         return subprocess.Popen(
             command,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from valueverse.platform import descriptors
 from valueverse.platform.servers import processes
 from valueverse.platform.settings import API_GROUPS
 from valueverse.platform.telemetry import FOLDER_VARIABLE
@@ -16,13 +17,28 @@ API = "api"
 """Name of the server that serves every group, or billing alone while others run beside it."""
 BESIDE = API_GROUPS[1:]
 """Names of the servers that serve the group of their name."""
+MOST_CONNECTIONS = 12_288
+"""Connections of one process, silent ones too, or what the limit of open files allows; the kernel queues others."""
+HEAD_SECONDS = 30
+"""A request's head comes within so many, from the connection's start or the answer before; else the connection ends."""
+_LEAST = 128
+_OWN = 512
+"""Open files that a process needs besides connections of clients."""
+_BUFFER = 2**16
+"""Bytes of a head, and of what is read of a connection at once."""
+_BACKLOG = 4096
 
 
 def arguments(port: int, workers: int) -> list[str]:
     """Command line of a server with so many processes that answer."""
     return [
         *("granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", str(workers), "--no-ws", "serving_api.app:app"),
+        *("--workers", str(workers), "--no-ws"),
+        # A connection whose protocol is still to be found out may stay silent for ever.
+        *("--http", "1", "--http1-header-read-timeout", str(HEAD_SECONDS * 1000)),
+        *("--http1-buffer-size", str(_BUFFER), "--backlog", str(_BACKLOG)),
+        *("--backpressure", str(max(_LEAST, descriptors.usable(MOST_CONNECTIONS + _OWN) - _OWN))),
+        "serving_api.app:app",
     ]
 
 

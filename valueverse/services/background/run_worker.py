@@ -6,6 +6,7 @@ import asyncio
 import signal
 from contextlib import suppress
 
+from valueverse.platform import descriptors
 from valueverse.platform.job_queue import Worker
 from valueverse.platform.settings import get_settings
 from valueverse.platform.telemetry import tracing
@@ -15,6 +16,7 @@ from valueverse.services.background.job_kinds import AT_ONCE, KINDS
 
 async def main() -> None:
     """Do jobs until the process is to stop."""
+    descriptors.raise_limit()
     settings = get_settings()
     tracing.begin(settings, "valueverse-worker")
     work = asyncio.ensure_future(Worker(settings, KINDS, AT_ONCE, make_log()).run())
