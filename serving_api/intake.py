@@ -86,7 +86,7 @@ class Bodies:
         """What counts bytes of one request's body, until the request is answered.
 
         Raises:
-            Problem: ``unavailable``, from what counts: there is no room.
+            Problem: ``unavailable``, from what counts: the bound is reached.
         """
         taken = 0
 

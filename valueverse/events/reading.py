@@ -56,9 +56,12 @@ def read_lines(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_in_parts(lines: pl.DataFrame) -> pl.DataFrame:
-    part = (pl.col("raw").str.len_bytes().cast(pl.Int64).cum_sum() // _READ_AT_ONCE).alias("part")
-    parts = lines.with_columns(part).partition_by("part", maintain_order=True, include_key=False)
-    return pl.concat([_read_chunk(one) for one in parts]) if parts else PARSED_LINES.to_frame()
+    part = lines["raw"].str.len_bytes().cast(pl.Int64).cum_sum() // _READ_AT_ONCE
+    found, done = [PARSED_LINES.to_frame()], 0
+    for height in part.rle().struct.field("len"):
+        found.append(_read_chunk(lines.slice(done, height)))
+        done += height
+    return pl.concat(found)
 
 
 def _too_large(lines: pl.DataFrame) -> pl.DataFrame:
