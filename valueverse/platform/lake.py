@@ -12,8 +12,7 @@ from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transactio
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from valueverse.errors import RefusalError
-from valueverse.schemas.ingestion import LAKE_FILES
-from valueverse.schemas.types import INSTANT
+from valueverse.schemas.ingestion import LAKE_FILES, LAKE_INSTANTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -120,14 +119,13 @@ class Opened:
         ).cast(schema)
 
     def _greatest(self, column: str) -> pl.DataFrame:
-        """date, greatest: one row per file; the greatest instant of ``column``, null where the log does not know it."""
-        schema = pl.Schema({"date": pl.Date(), "greatest": INSTANT})
+        """LAKE_INSTANTS: one row per file; ``greatest`` of a column."""
         if self.found is None or self.table.partition_by is None:
-            return pl.DataFrame(schema=schema)
+            return LAKE_INSTANTS.to_frame()
         files = pl.DataFrame(pa.table(self.found.get_add_actions(flatten=True)))
         wanted = {"date": f"partition.{self.table.partition_by}", "greatest": f"max.{column}"}
         shown = [pl.col(of) if of in files.columns else pl.lit(None).alias(of) for of in wanted.values()]
-        return files.select(one.alias(name) for name, one in zip(wanted, shown, strict=True)).cast(schema)
+        return files.select(one.alias(name) for name, one in zip(wanted, shown, strict=True)).cast(LAKE_INSTANTS)
 
     def arrow_dataset(self, dates: Collection[date] | None = None) -> Dataset:
         """The version, or some of its date partitions, for DuckDB and other Arrow readers.

@@ -34,6 +34,9 @@ RECORDED_IGNORED_FILES = Contract(
 LAKE_FILES = Contract({"date": pl.Date(), "path": TEXT, "rows": pl.Int64()}, key=("path",), nullable=("date", "rows"))
 """Files of a lake table with date partitions; ``rows`` null: the table's log does not say."""
 
+LAKE_INSTANTS = Contract({"date": pl.Date(), "greatest": INSTANT}, nullable=("date", "greatest"))
+"""Files of a lake table with date partitions: the greatest instant of a column; null: the table's log does not say."""
+
 CHECKED_TYPES = Contract({"type": TEXT, "events": pl.UInt32(), "first": INSTANT, "last": INSTANT}, key=("type",))
 """Events of a checked file that would be taken: how many of each type, and the instants they lie between."""
 

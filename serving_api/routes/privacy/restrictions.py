@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER, Repeatable, answer_once
+from serving_api.log_reads import waiting_of
 from serving_api.problems import Problem
 from serving_api.responses import page, refuse_parameters, refuse_repeated, respond
 from serving_api.routes.privacy.schemas import NewRestriction, Restricted, RestrictionPage, RestrictionQuery
@@ -90,14 +91,18 @@ async def _change(request: Request, identity: Identity, key: str, reason: str | 
 
 
 async def require_customer(request: Request, transaction: Transaction, identity: Identity, key: str) -> None:
-    """Refuse a customer whom neither a billing run nor an event of the lake knows.
+    """Refuse a customer whom neither a billing run nor an event knows, those that wait among them.
 
     Raises:
         Problem: ``not-found``.
     """
     if is_plain(key):
         (row,) = await transaction.call("customer_known", identity.tenant, key)
-        stated = partial(is_stated, service_of(request).settings, identity.tenant, key)
-        if row["customer_known"] or await anyio.to_thread.run_sync(stated):
+        if row["customer_known"]:
+            return
+        # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
+        requests = waiting_of(await transaction.call("waiting_requests", identity.tenant))
+        stated = partial(is_stated, service_of(request).settings, identity.tenant, key, requests)
+        if await anyio.to_thread.run_sync(stated):
             return
     raise Problem("not-found", "No customer has this key.")

@@ -24,9 +24,9 @@ from valueverse.services.subscriptions.account_events import (
     create_customer,
     end_subscription,
     read_account,
-    read_quantities,
     start_subscription,
 )
+from valueverse.services.subscriptions.event_names import read_quantities
 from valueverse.services.subscriptions.recorded_events import record_event
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def test_what_waits_in_the_landing_folder_counts(
     settings = Settings(home=home.home, external_landing=tmp_path)
     created(account(), "zenith").deliver(settings)
     started(account(), "s9", customer="zenith").deliver(settings)
+    with pytest.raises(RefusalError, match="'s9' starts at 2024-03-11: state that date or a later one by --on"):
+        end_subscription(account(), "s9", on="2024-03-10")
     end = end_subscription(account(), "s9", on="2024-05-01")
     assert (end.customer, end.event["time"]) == ("zenith", "2024-04-30T15:00:00Z")
     monkeypatch.setattr(billing_log, "_LARGEST", 1)

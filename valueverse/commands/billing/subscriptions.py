@@ -57,7 +57,8 @@ def start(  # noqa: PLR0913, PLR0917 - the options of the public contract
 
     [dim]valueverse subscriptions start s2 --tenant acme --customer c1 --plan pro --on 2024-02-01 --preview[/dim]
     """
-    from valueverse.services.subscriptions.account_events import read_quantities, start_subscription
+    from valueverse.services.subscriptions.account_events import start_subscription
+    from valueverse.services.subscriptions.event_names import read_quantities
 
     fields = {
         "customer": customer, "plan": plan, "plan_version": version, "anchor_date": anchor, "timezone": timezone,
@@ -89,7 +90,8 @@ def change(  # noqa: PLR0913, PLR0917 - the options of the public contract
 
     [dim]valueverse subscriptions change s1 --tenant acme --plan pro --on 2024-01-05 --preview[/dim]
     """
-    from valueverse.services.subscriptions.account_events import change_subscription, read_quantities
+    from valueverse.services.subscriptions.account_events import change_subscription
+    from valueverse.services.subscriptions.event_names import read_quantities
 
     fields = {
         "plan": plan, "plan_version": version, "quantities": read_quantities(quantity or []),

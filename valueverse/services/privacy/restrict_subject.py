@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.events import refuse_payment_number
@@ -11,12 +14,15 @@ from valueverse.platform.stores import data_key_store, privacy_store
 from valueverse.platform.stores.functions import call
 from valueverse.platform.warehouse import connect
 from valueverse.services.privacy.erase_subject import evidence_text, recorded
-from valueverse.services.privacy.subject import customer_events
+from valueverse.services.subscriptions.billing_log import read_log, waiting_requests
+from valueverse.subscriptions import CUSTOMER_TYPES, event_field
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from valueverse.platform.settings import Settings
+    from valueverse.services.subscriptions.billing_log import WaitingRequest
 
 
 def restrict_subject(settings: Settings, tenant: str, customer: str, reason: str) -> bool:
@@ -28,7 +34,7 @@ def restrict_subject(settings: Settings, tenant: str, customer: str, reason: str
     checked = checked_reason(reason)
     with connect(settings, "builder") as connection:
         known = privacy_store.is_known(connection, tenant, customer)
-    if not known and not is_stated(settings, tenant, customer):
+    if not known and not is_stated(settings, tenant, customer, waiting_requests(settings, tenant)):
         raise RefusalError("unknown_customer", f"tenant {tenant!r} has no customer {customer!r}", "--customer")
     return _change(settings, tenant, customer, checked)
 
@@ -45,9 +51,12 @@ def checked_reason(reason: str) -> str:
     return reason.strip()
 
 
-def is_stated(settings: Settings, tenant: str, customer: str) -> bool:
-    """Whether an event of the lake states the customer, whom no billing run may have seen yet."""
-    return not customer_events(Lake(settings.lake_url), tenant, customer).is_empty()
+def is_stated(settings: Settings, tenant: str, customer: str, requests: Sequence[WaitingRequest]) -> bool:
+    """Whether an event states the customer, whom no billing run may have seen yet; ``requests`` are those that wait in
+    the tenant's inbox, read before."""
+    log = read_log(Lake(settings.lake_url), settings.landing, tenant, datetime.now(UTC), requests)
+    about = log.events.filter(pl.col("type").is_in(CUSTOMER_TYPES), event_field("customer") == customer)
+    return not about.is_empty()
 
 
 def release_subject(settings: Settings, tenant: str, customer: str) -> None:

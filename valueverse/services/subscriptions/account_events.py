@@ -214,25 +214,6 @@ def end_subscription(account: Account, key: str, *, on: str | None) -> PlannedEv
     return planned_event(account, event, segment["customer"])
 
 
-def read_quantities(texts: list[str]) -> dict[str, str]:
-    """``seats=5`` as ``{"seats": "5"}``.
-
-    Raises:
-        RefusalError: ``bad_quantity``.
-    """
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise RefusalError(
-                "bad_quantity", f"{text[:60]!r} is no quantity of a fee: write FEE=NUMBER, as in seats=5", "--quantity"
-            )
-        if name in found:
-            raise RefusalError("bad_quantity", f"the quantity of {name[:60]!r} is given twice: give one", "--quantity")
-        found[name] = value
-    return found
-
-
 def stated_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that say something."""
     return {name: value for name, value in fields.items() if value is not None and value != {}}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from valueverse.errors import RefusalError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -37,3 +39,22 @@ OPTIONS = Names(
     "`valueverse customers add {customer} --tenant {tenant}` creates it",
 )  # fmt: skip
 """Of the commands: options."""
+
+
+def read_quantities(texts: list[str]) -> dict[str, str]:
+    """``seats=5`` as ``{"seats": "5"}``.
+
+    Raises:
+        RefusalError: ``bad_quantity``.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise RefusalError(
+                "bad_quantity", f"{text[:60]!r} is no quantity of a fee: write FEE=NUMBER, as in seats=5", "--quantity"
+            )
+        if name in found:
+            raise RefusalError("bad_quantity", f"the quantity of {name[:60]!r} is given twice: give one", "--quantity")
+        found[name] = value
+    return found

@@ -8,6 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.billing_rows import secret_of
+from tests.support.inbox import receive
+from tests.support.landing import event
 from tests.support.serving import Api, assert_problem, bearer, session_of
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import SCOPES
@@ -79,9 +81,13 @@ async def test_a_customer_whom_only_an_event_states_is_restricted_and_nobody_els
     from tests.support.protection import take_in_customer
 
     take_in_customer(module_settings, "Ada Lovelace")
-    answer = await api.client.post("/v1/customers/c1/restrict", json={"reason": "r"}, headers=admin)
-    assert answer.json()["changed"] is True
-    for key in ("nobody", quote(f"customer {secret_of('birch')}"), "a%00b"):
+    for tenant, customer in (("acme", "just-created"), ("birch", "of-birch")):
+        stated = event(customer, {"customer": customer}, type="billing.customer.created")
+        receive(module_settings, tenant, stated)
+    for key in ("c1", "just-created"):
+        answer = await api.client.post(f"/v1/customers/{key}/restrict", json={"reason": "r"}, headers=admin)
+        assert answer.json()["changed"] is True
+    for key in ("nobody", "of-birch", quote(f"customer {secret_of('birch')}"), "a%00b"):
         for verb, body in (("restrict", {"reason": "r"}), ("release", None)):
             answer = await api.client.post(f"/v1/customers/{key}/{verb}", json=body, headers=admin)
             assert_problem(answer, 404, "not-found")
