@@ -1,14 +1,17 @@
 """A process that judges hostile bodies of events one after another and says how much memory each of them took.
 
-``python -m tests.support.body_peak`` prints ``{name: [bytes of the body, most bytes held beyond those before, code]}``;
-the code is that of the refusal, or nothing where the events were judged.
+``python -m tests.support.body_peak FOLDER`` also reads a file that it writes there, and prints
+``{name: [bytes of the body, most bytes held beyond those before, code]}``; the code is that of the refusal, or nothing
+where the events were judged.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,20 +19,25 @@ import pyarrow as pa
 
 from tests.support.parquet_peak import status
 from valueverse.errors import RefusalError
+from valueverse.landing import one_file, read_file
 from valueverse.services.ingestion.receive_events import judge_body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from valueverse.landing import Form
 
-MOST = 8 * 2**20
-"""Bytes of each body, about."""
+FILE = "a file of one long list"
+
+FEW, MANY = 2**21, 2**23
+"""Bytes of a body, about: many where lines are read in parts, or values beyond a bound are not decoded."""
 
 
 def bodies() -> dict[str, tuple[Form, bytes]]:
     """Bodies of which little is left, or of which very much would be made."""
 
-    def of(part: bytes, begin: bytes = b"", end: bytes = b"") -> bytes:
-        return begin + part * (MOST // len(part)) + end
+    def of(part: bytes, begin: bytes = b"", end: bytes = b"", most: int = FEW) -> bytes:
+        return begin + part * (most // len(part)) + end
 
     return {
         "line feeds": ("lines", of(b"\n")),
@@ -47,11 +55,14 @@ def bodies() -> dict[str, tuple[Form, bytes]]:
         "a list of lists": ("json", of(b"[],", b"[", b"[]]")),
         "a list of line feeds": ("json", of(b"\n", b"[", b"]")),
         "an object of line feeds": ("json", of(b"\n", b"{", b"}")),
-        "a list of one long list": ("json", of(b"[],", b"[{},[", b"[]]]")),
+        "a list of one long list": ("json", of(b"[],", b"[{},[", b"[]]]", MANY)),
         "lists in lists": ("json", of(b"[")),
         "objects in objects": ("json", of(b'{"a":')),
         "an object of lists": ("json", of(b"[],", b'{"data":[', b"[]]}")),
-        "lines of many keys": ("lines", of(b'{"data":{' + b",".join(b'"%d":0' % one for one in range(80)) + b"}}\n")),
+        "lines of many keys": (
+            "lines",
+            of(b'{"data":{' + b",".join(b'"%d":0' % one for one in range(80)) + b"}}\n", most=MANY),
+        ),
         "lines of wide characters": ("lines", of('{"id":"\U0001f600'.encode() + b"x" * 600 + b'"}\n')),
         "an object of wide characters": ("json", of(b" ", '{"id":"\U0001f600"'.encode(), b"}")),
         "a line of lists": ("lines", of(b"[],", b'{"data":[', b"[]]}")),
@@ -63,17 +74,26 @@ def main() -> None:
     judge_body(b'{"specversion":"1.0"}', "", "json", "acme", moment)
     peaks = {}
     for name, (form, body) in bodies().items():
-        sent, code = pa.compress(body, codec="gzip", asbytes=True), ""
-        gc.collect()
-        pa.default_memory_pool().release_unused()
-        before = status("self", "VmRSS")
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        try:
-            judge_body(sent, "gzip", form, "acme", moment)
-        except RefusalError as refusal:
-            code = refusal.code
-        peaks[name] = [len(body), status("self", "VmHWM") - before, code]
+        sent = pa.compress(body, codec="gzip", asbytes=True)
+        taken, code = _measured(partial(judge_body, sent, "gzip", form, "acme", moment))
+        peaks[name] = [len(body), taken, code]
+    file = Path(sys.argv[1]) / "list.json"
+    file.write_bytes(b"[{},[" + b"[]," * FEW + b"[]]]")
+    taken, code = _measured(partial(read_file, one_file(file, "acme", file.name)))
+    peaks[FILE] = [file.stat().st_size, taken, code]
     print(json.dumps(peaks))
+
+
+def _measured(work: Callable[[], object]) -> tuple[int, str]:
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    before = status("self", "VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    try:
+        work()
+    except RefusalError as refusal:
+        return status("self", "VmHWM") - before, refusal.code
+    return status("self", "VmHWM") - before, ""
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ _FEW = 64
 _MOST_BRACKETS = 100
 LARGEST_EVENT = 2**20
 """Bytes of a line, or of all the values of a row."""
-_READ_AT_ONCE = 4 * 2**20
+_READ_AT_ONCE = 2 * 2**20
 """Bytes of lines: what is made of them while they are read, e.g. a list of all their keys, is a multiple of them."""
 _PREFIX_OF_LARGE = 2_000
 """Characters of such a line that quarantine keeps."""
@@ -82,8 +82,9 @@ def _too_large(lines: pl.DataFrame) -> pl.DataFrame:
 def refused_lines(lines: pl.DataFrame, message: str, reason: str = "malformed") -> pl.DataFrame:
     """Lines (line, raw) that cannot be read at all, as PARSED_LINES rows."""
     refusal = {"reason": reason, "message": message, "path": ""}
+    # What is left of a list that breaks off may be much longer than an event, and is not decoded further than one.
     rows = [
-        {"line": line, "raw": raw} | readable_attributes(raw) | refusal
+        {"line": line, "raw": raw} | readable_attributes(raw[:LARGEST_EVENT]) | refusal
         for line, raw in lines.select("line", "raw").iter_rows()
     ]
     return pl.DataFrame(rows, schema=PARSED_LINES)

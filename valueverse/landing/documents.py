@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _LARGEST = 256 * 2**20
 """Bytes of a file that is one JSON value: a list is read as a whole."""
+_LONGEST_VALUE = 4 * 2**20
+"""Characters of an element of a list, or of a document by itself, that are decoded: of a few bytes of JSON, e.g. empty
+lists, twenty times as many are made in memory. Far shorter ones are refused as events."""
 _CHUNK = 50_000
 _LINE_END = re.compile(rb"[\r\n]")
 _LINES = PARSED_LINES.part("line", "raw")
@@ -33,7 +36,7 @@ def read_json(path: Path) -> Iterator[pl.DataFrame]:
     # Only a file that starts with the first line of an object can be one event over several lines.
     if len(lines := _LINE_END.split(head, 1)) > 1 and not is_one_value(lines[0].decode("utf-8", "replace")):
         text = _text(path)
-        if is_one_value(text):
+        if len(text) <= _LONGEST_VALUE and is_one_value(text):
             yield read_lines(pl.DataFrame({"line": [1], "raw": [text]}, schema=_LINES))
             return
     yield from read_ndjson(path)
@@ -49,7 +52,7 @@ def _read_list(text: str) -> Iterator[pl.DataFrame]:
     done = 0
     broken: BrokenListError | None = None
     try:
-        for element in list_elements(text):
+        for element in list_elements(text, _LONGEST_VALUE):
             elements.append(element)
             if len(elements) == _CHUNK:
                 yield _numbered(elements, done)
