@@ -14,27 +14,66 @@ _NOT_VOIDED = (
     "not exists (select from billing.invoice_void as void "
     "where void.tenant_id = {0}.tenant_id and void.invoice_id = {0}.invoice_id)"
 )
+# The usage lines of an invoice and the corrections of them.
+_PARTS = """(
+    select own.* from billing.invoice_line as own
+    where own.tenant_id = {0}.tenant_id and own.invoice_id = {0}.invoice_id and own.kind = 'usage'
+        and own.corrected_invoice_id is null
+    union all
+    select own.* from billing.invoice_line as own
+    where own.tenant_id = {0}.tenant_id and own.corrected_invoice_id = {0}.invoice_id and {not_voided own}
+) as part
+where part.key = {0}.key and part.dimensions is not distinct from {0}.dimensions"""
 # A period whose begin or end was moved by a later event is billed again, and corrections take back what was billed on
 # it: all its usage, and the amount as far as credit notes allow it. An amount of zero needs no correction.
 _BILLED = """not (
     select coalesce(sum(part.quantity), 0) = 0 and coalesce(sum(part.event_count), 0) = 0
         and (bool_or(part.corrected_invoice_id is not null)
             or coalesce(sum(part.amount_minor - part.discount_minor), 0) = 0)
-    from (
-        select own.* from billing.invoice_line as own
-        where own.tenant_id = {0}.tenant_id and own.invoice_id = {0}.invoice_id and own.kind = 'usage'
-            and own.corrected_invoice_id is null
-        union all
-        select own.* from billing.invoice_line as own
-        where own.tenant_id = {0}.tenant_id and own.corrected_invoice_id = {0}.invoice_id and {not_voided own}
-    ) as part
-    where part.key = {0}.key and part.dimensions is not distinct from {0}.dimensions
-)"""
+    from {parts of 0}
+)""".replace("{parts of 0}", _PARTS)
+# A change known late that ends a billed period earlier leaves its first days billed, and the periods after it bill the
+# rest. Corrections take that back, and may hold late usage of the first days too: either they have taken back as many
+# events as the later period bills (one that goes on beyond the old end also has events of its own), or what they leave
+# is no more than what happened before it began.
+_ENDS_BEFORE = """(
+    {0}.service_from < {1}.service_from
+    and (
+        (
+            select case when {1}.service_to > {0}.service_to then least(coalesce(sum(part.event_count), 0), 1)
+                else coalesce(sum(part.event_count), 0) end
+            from {parts of 1}
+        ) <= (
+            select -coalesce(sum(part.event_count) filter (where part.corrected_invoice_id is not null), 0)
+            from {parts of 0}
+        )
+        or (select coalesce(sum(part.event_count), 0) from {parts of 0}) <= (
+            select coalesce(sum(used.events), 0)
+            from billing.usage_daily as used
+            inner join billing.subscription as subscription
+                on used.tenant_id = subscription.tenant_id and subscription.subscription = other.subscription
+                and used.customer = subscription.customer
+            where used.tenant_id = {0}.tenant_id and used.meter = {0}.meter
+                and used.subscription in ('', subscription.subscription)
+                and used.day >= cast({0}.service_from at time zone subscription.timezone as date)
+                and used.day < cast(
+                    ({1}.service_from at time zone subscription.timezone) + interval '1 day' - interval '1 microsecond'
+                    as date
+                )
+                and coalesce(cast(nullif(used.dimensions, '') as jsonb), jsonb_build_object())
+                    @> coalesce({0}.dimensions, jsonb_build_object())
+        )
+    )
+)""".replace("{parts of 0}", _PARTS).replace("{parts of 1}", _PARTS.replace("{0}", "{1}"))
 
 
 def _filled(query: str) -> str:
-    """A query with the currencies' decimals, and with the conditions that an invoice was not voided (``not_voided``)
-    and that corrections have not taken back what its line bills (``billed``)."""
+    """A query with the currencies' decimals, and with the conditions that an invoice was not voided (``not_voided``),
+    that corrections have not taken back what its line bills (``billed``), and that the usage left on the one
+    line is of the time before the other (``ends_before``)."""
+    for pair in ("lines line", "line lines"):
+        first, second = pair.split()
+        query = query.replace(f"{{ends_before {pair}}}", _ENDS_BEFORE.replace("{0}", first).replace("{1}", second))
     for table in ("lines", "twice", "line"):
         query = query.replace(f"{{billed {table}}}", _BILLED.replace("{0}", table))
     for table in ("batch", "other", "every", "own"):
@@ -64,8 +103,9 @@ TOTALS: tuple[Rule, ...] = (
         "No charge is billed twice for one period, nor on usage outside of the period that its invoice closes",
         _filled("""
         with lines as (
-            select batch.tenant_id, batch.invoice_id, batch.key, batch.kind, batch.dimensions, batch.service_from,
-                batch.service_to, invoice.customer, invoice.subscription, invoice.period_from, invoice.period_to
+            select batch.tenant_id, batch.invoice_id, batch.key, batch.kind, batch.meter, batch.dimensions,
+                batch.service_from, batch.service_to, invoice.customer, invoice.subscription, invoice.period_from,
+                invoice.period_to
             from {batch} as batch
             inner join billing.invoice as invoice
                 on batch.tenant_id = invoice.tenant_id and batch.invoice_id = invoice.invoice_id
@@ -99,6 +139,7 @@ TOTALS: tuple[Rule, ...] = (
             and line.kind = 'usage' and not line.is_difference and line.corrected_invoice_id is null
             and line.service_from < lines.service_to and line.service_to > lines.service_from
         where {not_voided other} and {billed lines} and {billed line}
+            and not {ends_before lines line} and not {ends_before line lines}
         """),
     ),
     Rule(

@@ -61,13 +61,13 @@ class World:
             self.add(tenant, "used", time, data, subject=customer, customer=customer, **more)
         return ids
 
-    def start(self, tenant: str, customer: str, overrides: dict[str, Any] | None = None) -> None:
+    def start(
+        self, tenant: str, customer: str, overrides: dict[str, Any] | None = None, at: datetime = NOVEMBER
+    ) -> None:
         """A customer and its subscription, both named alike in every tenant."""
-        self.add(tenant, "billing.customer.created", NOVEMBER, {"customer": customer, "name": customer})
+        self.add(tenant, "billing.customer.created", at, {"customer": customer, "name": customer})
         data = {"subscription": f"s-{customer}", "customer": customer, "plan": "p"}
-        self.add(
-            tenant, "billing.subscription.started", NOVEMBER, data | ({"overrides": overrides} if overrides else {})
-        )
+        self.add(tenant, "billing.subscription.started", at, data | ({"overrides": overrides} if overrides else {}))
 
     def frame(self, received_by: datetime) -> pl.DataFrame:
         """What had been received."""
@@ -220,6 +220,12 @@ def _moved(made: World) -> None:
         made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=8), plan_change)
         more: dict[str, Any] = {"replaces": first, "received_at": LATE}
         made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=2), None, **more)
+    # A change that is known late: the period billed ends earlier, and the rest of its usage is of other periods.
+    for customer, day, effective in (("late-now", 5, "now"), ("late-planned", -20, "period_end")):
+        made.start(tenant, customer, at=NOVEMBER - timedelta(days=40))
+        made.use(tenant, customer, 1)
+        late = {"subscription": f"s-{customer}", "plan": "q", "effective": effective}
+        made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=day), late, received_at=LATE)
     # An end that is withdrawn: the period closes twice, and the second time nothing is left to bill but the difference.
     made.start(tenant, "withdrawn")
     ends = made.add(

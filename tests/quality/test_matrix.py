@@ -10,6 +10,7 @@ import pytest
 
 from quality.gate import decide_release
 from quality.reconciliation import reconcile
+from quality.total_rules import TOTALS
 from tests.quality import matrix, matrix_options
 from tests.support.rewording import reword
 from valueverse.platform.lake import Lake
@@ -87,6 +88,28 @@ def test_every_right_bill_passes_the_gate(billed: tuple[Settings, Lake]) -> None
             "and s.tenant_id not like 'period-%' and s.customer <> 'unpriced'"
         ).fetchall()
     assert rows == []
+
+
+def test_a_period_that_a_late_change_cut_is_billed_twice_unless_its_usage_after_the_cut_is_taken_back(
+    billed: tuple[Settings, Lake],
+) -> None:
+    [rule] = [one for one in TOTALS if one.name == "usage_is_billed_once_for_its_period"]
+    query = rule.query.format(batch="(select * from billing.invoice_line where tenant_id = 'period-moved')").encode()
+    with connect(billed[0], "admin") as connection:
+        connection.execute("alter table billing.invoice_line disable trigger all")
+        for taken_back in (0, 2):
+            assert connection.execute(query).fetchall() == []
+            with connection.transaction(force_rollback=True):
+                changed = connection.execute(
+                    "update billing.invoice_line as line set event_count = -%s from billing.invoice as first "
+                    "where first.tenant_id = line.tenant_id and first.invoice_id = line.corrected_invoice_id "
+                    "and first.customer in ('late-now', 'late-planned') and line.key = 'c' and line.event_count = -4",
+                    [taken_back],
+                )
+                assert changed.rowcount == 2
+                found: list[Any] = connection.execute(query).fetchall()
+            assert {example for _, example in found} == {"s-late-now c", "s-late-planned c"}, taken_back
+        connection.rollback()
 
 
 def test_bills_of_every_unusual_shape_are_among_them(billed: tuple[Settings, Lake]) -> None:
