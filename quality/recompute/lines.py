@@ -15,7 +15,14 @@ select
         booked.so_far = 'true' as so_far
     ),
     currency.places,
-    booked.kind = 'fee' and units(booked.booked_amount) < 0 as given_back,
+    booked.kind = 'fee' and (
+        units(booked.booked_amount) < 0
+        -- what is given back of a fee of nothing stands beside the fee that takes its place
+        or (units(booked.booked_amount) = 0 and bool_or(units(booked.booked_amount) > 0) over (
+            partition by
+                booked.tenant, booked.invoice_id, booked.kind, booked.charge, booked.service_from, booked.service_to
+        ))
+    ) as given_back,
     (booked.tenant, booked.customer) in (select (tenant, customer) from moved where customer is not null)
         or booked.tenant in (select tenant from moved where customer is null) as moved,
     false as absent

@@ -107,6 +107,7 @@ def world() -> World:
     _held_back(made)
     _moved(made)
     _planned(made)
+    _from_nothing(made)
     _taken_back(made)
     return made
 
@@ -255,6 +256,16 @@ def _planned(made: World) -> None:
     for day, stated in ((4, waits), (12, {"quantities": {"f1": "7"}})):
         data = {"subscription": "s-counted"} | stated
         made.add("planned", "billing.subscription.changed", NOVEMBER + timedelta(days=day), data)
+
+
+def _from_nothing(made: World) -> None:
+    """Seats that fall to none within a period and rise again: of nothing, nothing is given back."""
+    _priced(made, "from-nothing", "sum", {})
+    made.start("from-nothing", "counted")
+    made.use("from-nothing", "counted", 1)
+    for day, seats in ((4, "0"), (12, "4"), (20, "7")):
+        data = {"subscription": "s-counted", "quantities": {"f1": seats, "f7": seats}}
+        made.add("from-nothing", "billing.subscription.changed", NOVEMBER + timedelta(days=day), data)
 
 
 def _overridden(made: World, tenant: str, charge: dict[str, Any], aggregation: str, chosen: slice) -> None:

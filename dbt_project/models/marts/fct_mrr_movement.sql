@@ -28,7 +28,12 @@ placed as (
 
 classified as (
     select
-        placed.*,
+        tenant_id,
+        customer_key,
+        mrr_month,
+        currency,
+        opening_mrr,
+        closing_mrr,
         case
             when opening_mrr = closing_mrr then 'none'
             when opening_mrr = 0 and is_first then 'new'

@@ -4,13 +4,21 @@ postings as (
     select * from {{ ref('int_journal_postings') }}
 ),
 
+released as (
+    select
+        tenant_id,
+        max(slice_month) as last_month
+    from {{ ref('int_released_slices') }}
+    group by tenant_id
+),
+
 -- credit that customers hold is owed to them: a credit entry adds to it
 moved as (
     select
         tenant_id,
         customer_key,
         wallet_key,
-        entry_month as wallet_month,
+        entry_month,
         currency,
         minor_units,
         -coalesce(sum(amount_minor) filter (where entry_kind = 'wallet_granted'), 0) as granted_minor,
@@ -24,14 +32,59 @@ moved as (
     group by tenant_id, customer_key, wallet_key, entry_month, currency, minor_units
 ),
 
+wallets as (
+    select
+        tenant_id,
+        customer_key,
+        wallet_key,
+        currency,
+        minor_units,
+        min(entry_month) as first_month,
+        max(entry_month) as last_entry_month
+    from moved
+    group by tenant_id, customer_key, wallet_key, currency, minor_units
+),
+
+-- months without a movement too, so that all wallets of a month add up
+months as (
+    select
+        wallets.*,
+        cast(series.month as date) as wallet_month
+    from wallets
+    left join released on wallets.tenant_id = released.tenant_id
+    cross join lateral generate_series(
+        cast(wallets.first_month as timestamp),
+        cast(greatest(wallets.last_entry_month, released.last_month) as timestamp),
+        interval '1 month'
+    ) as series (month)
+),
+
 running as (
     select
-        moved.*,
-        sum(moved.moved_minor) over (
-            partition by moved.tenant_id, moved.customer_key, moved.wallet_key, moved.currency
-            order by moved.wallet_month
+        months.tenant_id,
+        months.customer_key,
+        months.wallet_key,
+        months.wallet_month,
+        months.currency,
+        months.minor_units,
+        coalesce(moved.granted_minor, 0) as granted_minor,
+        coalesce(moved.purchased_minor, 0) as purchased_minor,
+        coalesce(moved.voided_minor, 0) as voided_minor,
+        coalesce(moved.expired_minor, 0) as expired_minor,
+        coalesce(moved.used_minor, 0) as used_minor,
+        coalesce(moved.moved_minor, 0) as moved_minor,
+        sum(coalesce(moved.moved_minor, 0)) over (
+            partition by months.tenant_id, months.customer_key, months.wallet_key, months.currency
+            order by months.wallet_month
         ) as closing_minor
-    from moved
+    from months
+    left join moved
+        on
+            months.tenant_id = moved.tenant_id
+            and months.customer_key = moved.customer_key
+            and months.wallet_key = moved.wallet_key
+            and months.currency = moved.currency
+            and months.wallet_month = moved.entry_month
 ),
 
 final as (
