@@ -164,7 +164,8 @@ def recomputed(world: World, lines: pl.DataFrame) -> dict[Moment, State]:
     """
     stated = statements_of(world.facts_frame())
     texts = pl.col("known_at", "service_from", "anchor").cast(pl.String)
-    always = {"tenant": "acme", "kind": "fee", "early": "false", "so_far": "false", "currency": "USD"}
+    always = {"tenant": "acme", "invoice_id": "i", "kind": "fee", "charge": "f", "early": "false", "so_far": "false"}
+    always |= {"currency": "USD"}
     booked = lines.with_row_index("line_id").with_columns(
         texts, pl.col("service_from").cast(pl.String).alias("service_to"), pl.lit("1").alias("booked_amount"),
         pl.col("subscription").alias("customer"), *(pl.lit(value).alias(name) for name, value in always.items()),
