@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from tests.support.ledger import instant
+from tests.support.ledger import World, instant
 from tests.support.warehouse_billing import (
     INVOICES,
     JANUARY,
@@ -144,3 +144,19 @@ def test_a_typo_in_a_customer_is_held_with_its_usage_until_the_customer_exists(s
     assert found == [("c0", 3100, 3), ("nobody", 3300, 3)]
     assert rows(settings, days) == [(1, 1, 0), (1, 1, 0)]
     assert rows(settings, "select * from billing.rejected_event") == []
+
+
+def test_the_plan_of_a_subscription_is_the_one_in_force(settings: Settings) -> None:
+    plans = [{"key": unit, "period": {"unit": unit, "align": "calendar"}, "fees": []} for unit in ("year", "month")]
+    world = World({"currency": "USD", "plans": plans})
+    for name, start in (("runs", "2023-11-01"), ("over", "2023-11-01"), ("ahead", "2024-03-01")):
+        begins = {"subscription": name, "customer": "c1", "plan": "year"}
+        planned = {"subscription": name, "plan": "month", "effective": "period_end"}
+        for kind, data in (("started", begins), ("changed", planned)):
+            world.record(f"subscription.{kind}", start, data, received_at=instant("2023-11-01"))
+    world.record("subscription.changed", "2023-11-20", {"subscription": "over", "plan": "month"})
+    world.record("subscription.ended", "2023-11-25", {"subscription": "over"})
+    for as_of, runs in (("2023-12-31", "year"), ("2024-01-01", "month")):
+        run(world, settings, as_of=instant(as_of))
+        found = dict(rows(settings, "select subscription, plan from billing.subscription"))
+        assert found == {"runs": runs, "over": "month", "ahead": "year"}, as_of

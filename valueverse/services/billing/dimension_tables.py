@@ -69,13 +69,16 @@ def _dimension_tables(
     segments = timeline.segments.with_columns(
         pl.col("overrides").is_not_null().any().over("tenant", "subscription").alias("has_overrides")
     )
-    latest = segments.sort("from").group_by("tenant", "subscription", maintain_order=True).last()
+    # A planned change is not in force yet. Before a subscription begins, it is what it begins with.
+    first = pl.col("from").min().over("tenant", "subscription")
+    begun = segments.filter(pl.col("from") <= pl.max_horizontal(first, pl.lit(run_at)))
+    in_force = begun.sort("from").group_by("tenant", "subscription", maintain_order=True).last()
     over = pl.col("subscription_end").is_not_null() & (pl.col("subscription_end") <= pl.lit(run_at))
     tables = {
         "billing.customer": timeline.customers.select(
             "tenant", "customer", "name", "email", "currency", "timezone", "country", "metadata"
         ),
-        "billing.subscription": latest.select(
+        "billing.subscription": in_force.select(
             "tenant", "subscription", "customer", "plan", "plan_version", "timezone", "currency",
             pl.col("anchor").alias("anchor_date"),
             pl.col("subscription_start").alias("started_at"),
