@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -74,6 +75,11 @@ class _Run:
     window: tuple[DateOrExpr, DateOrExpr]
     known_at: KnownAt | None
     closed_by: datetime | None
+
+    @cached_property
+    def to_come(self) -> pl.DataFrame:
+        """``invoices_to_come`` after the run."""
+        return invoices_to_come(self.context.segments, self.context.timeline.tenants, self.window[1], self.closed_by)
 
 
 def bill(
@@ -161,18 +167,18 @@ def _with_one_offs(draft: DraftInvoices, run: _Run, issued: pl.DataFrame) -> Dra
     waiting = run.adjustments.one_offs.join(run.prior.one_offs, on=["tenant", "key"], how="anti")
     if run.closed_by is not None:
         waiting = waiting.filter(pl.col("time") <= pl.lit(run.closed_by).cast(INSTANT))
+    if waiting.is_empty():
+        return draft
     # A threshold invoice bills only a part of what its period comes to, and a coupon's part of it.
     closing = issued.filter(pl.col("invoice_type") != THRESHOLD)
-    return draft.plus(*one_off_lines(waiting, closing, _to_come(run), run.prior.issued, run.context))
+    return draft.plus(*one_off_lines(waiting, closing, run.to_come, run.prior.issued, run.context))
 
 
 def _with_corrections(draft: DraftInvoices, run: _Run, issued: pl.DataFrame) -> DraftInvoices:
     """With what finalised invoices lack as known now, on ``issued`` invoices or on their own."""
-    return draft.plus(*correction_lines(run.prior, run.context, run.adjustments, issued, _to_come(run), run.closed_by))
-
-
-def _to_come(run: _Run) -> pl.DataFrame:
-    return invoices_to_come(run.context.segments, run.context.timeline.tenants, run.window[1], run.closed_by)
+    if run.prior.recompute.invoices.is_empty():
+        return draft
+    return draft.plus(*correction_lines(run.prior, run.context, run.adjustments, issued, run.to_come, run.closed_by))
 
 
 def _taxed(draft: DraftInvoices, run: _Run) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -8,7 +8,14 @@ from valueverse.subscriptions.event_fields import (
     number_field,
     rejected_events,
 )
-from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR, overlapping_periods, with_used_days
+from valueverse.subscriptions.periods import (
+    DAYS,
+    FIRST_YEAR,
+    LAST_YEAR,
+    MONTHS,
+    overlapping_periods,
+    with_used_days,
+)
 from valueverse.subscriptions.proration import days_30_360, prorated_amount, prorated_expr, proration_factor
 from valueverse.subscriptions.timeline import (
     CUSTOMER_TYPES,
@@ -21,9 +28,11 @@ from valueverse.subscriptions.zones import DateOrExpr, local_date, local_later, 
 
 __all__ = [
     "CUSTOMER_TYPES",
+    "DAYS",
     "EVENT_ORDER",
     "FIRST_YEAR",
     "LAST_YEAR",
+    "MONTHS",
     "SUBSCRIPTION_STARTED",
     "DateOrExpr",
     "Timeline",

@@ -1,14 +1,7 @@
 with
 
 recurring as (
-    select
-        tenant_id,
-        customer_key,
-        value_month as mrr_month,
-        currency,
-        metric_value as mrr
-    from {{ ref('stg_value_metrics') }}
-    where metric_key = 'billing.contracted_mrr'
+    select * from {{ ref('int_contracted_mrr') }}
 ),
 
 joined_in as (

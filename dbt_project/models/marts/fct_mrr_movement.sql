@@ -1,21 +1,15 @@
 with
 
 recurring as (
-    select
-        tenant_id,
-        customer_key,
-        value_month as mrr_month,
-        currency,
-        metric_value as closing_mrr
-    from {{ ref('stg_value_metrics') }}
-    where metric_key = 'billing.contracted_mrr'
+    select * from {{ ref('int_contracted_mrr') }}
 ),
 
 -- the row before may be of an earlier month: nothing was in force between
 placed as (
     select
         recurring.*,
-        coalesce(lag(recurring.closing_mrr) over (
+        recurring.mrr as closing_mrr,
+        coalesce(lag(recurring.mrr) over (
             partition by recurring.tenant_id, recurring.customer_key, recurring.currency
             order by recurring.mrr_month
         ), 0) as opening_mrr,

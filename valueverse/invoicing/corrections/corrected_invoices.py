@@ -22,7 +22,7 @@ from valueverse.invoicing.lines.usage.consumption import OUTCOME
 from valueverse.invoicing.periods.due_invoices import SHARE, closed_again, shares
 from valueverse.invoicing.settlement.threshold_totals import threshold_totals
 from valueverse.money import with_decimals
-from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, POLICY, WORKING_LINES
+from valueverse.schemas.invoicing import INVOICE, POLICY, WORKING_LINES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,15 +45,13 @@ def correction_lines(
     """Adjustment lines (WORKING_LINES) on the invoices that bill them, and the headers of those made for them.
 
     Args:
-        prior: what is already billed.
+        prior: what is already billed, with invoices to recompute.
         context: of the run.
         adjustments: what billing events say about money.
         issued: INVOICE_HEADERS of the invoices that the run makes anyway.
         to_come: ``invoices_to_come`` after the run.
         closed_by: the run's present.
     """
-    if prior.recompute.invoices.is_empty():
-        return WORKING_LINES.to_frame(), INVOICE_HEADERS.to_frame()
     found = found_differences(prior, context, adjustments, closed_by)
     hosted, own = assigned_to_invoices(found, issued, to_come, prior.issued)
     headers = correction_headers(own, context.timeline, context.terms)

@@ -9,6 +9,7 @@ import polars as pl
 from valueverse.invoicing import full_fees, with_terms
 from valueverse.schemas.types import EXACT
 from valueverse.schemas.value import METRIC_VALUES
+from valueverse.subscriptions import DAYS, MONTHS
 from valueverse.value.realisation.metrics import tenant_months
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 _SEGMENT = ["tenant", "subscription", "segment"]
 _OWNER = ["tenant", "customer", "month", "currency"]
-_MONTHS = {"day": (12, 365), "week": (84, 365), "month": (1, 1), "quarter": (3, 1), "year": (12, 1)}
+_MONTHS = {unit: (months, 1) for unit, months in MONTHS.items()} | {
+    unit: (12 * days, 365) for unit, days in DAYS.items()
+}
 """How many months a unit of a period is, as a fraction: a month is a twelfth of a year of 365 days."""
 
 
